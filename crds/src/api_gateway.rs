@@ -1,0 +1,159 @@
+//! ApiGateway: where requests come in, who may attach routes, and the bounds put on every request.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    status::ApiGatewayStatus,
+    value::{Duration, Size},
+};
+
+/// A gateway: its listeners, who may attach routes to it, and what holds for every request.
+#[derive(CustomResource, Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "tollgate.dev",
+    version = "v1alpha1",
+    kind = "ApiGateway",
+    plural = "apigateways",
+    shortname = "apigw",
+    category = "tollgate",
+    namespaced,
+    status = "ApiGatewayStatus",
+    derive = "PartialEq",
+    doc = "A gateway: its listeners, who may attach routes to it, and what holds for every request.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiGatewaySpec {
+    /// Where requests come in, each with a name of its own. Two listeners may share a port when
+    /// their hostnames differ.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub listeners: Vec<Listener>,
+    /// From which namespaces ApiRoutes may attach; any entry admits. Default: the gateway's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub allow: Vec<Allow>,
+    /// Whose word counts for the client's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<ClientIp>,
+    /// Bounds on every request. Each has a default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// One log line for each request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLog>,
+}
+
+/// One port and hostname on which the gateway takes requests.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// Name, unique in this gateway. Routes can name it, logs and metrics show it.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// TCP port, 1 to 65535.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// What is spoken on the port. `HTTP`: HTTP/1.1, and HTTP/2 by prior knowledge.
+    pub protocol: Protocol,
+    /// Serves only this host, or with a leading `*.` every host below it. Default: any host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(
+            pattern = "^(\\*\\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*$"
+        )
+    )]
+    pub hostname: Option<String>,
+    /// IP address to bind. Default: 127.0.0.1 standalone, every address in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 45))]
+    pub address: Option<String>,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Protocol {
+    /// HTTP/1.1 and h2c by prior knowledge, in clear.
+    HTTP,
+}
+
+/// Admits the routes of some namespaces.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allow {
+    /// `Same`: the gateway's own namespace. `All`: every namespace.
+    pub namespaces: Namespaces,
+}
+
+/// A choice of namespaces.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Namespaces {
+    /// The gateway's own namespace.
+    Same,
+    /// Every namespace.
+    All,
+}
+
+/// Whose word counts for the client's address.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientIp {
+    /// Proxies in front of this gateway. A peer with an address in one of these networks is
+    /// believed: the client's address is the right-most one of `X-Forwarded-For` that is in none of
+    /// them, and its `X-Forwarded-*` and `X-Request-Id` are kept. Default: none is believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub trusted_cidrs: Vec<String>,
+}
+
+/// Bounds on every request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Largest request body. Default `10Mi`. Larger: 413.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Size>,
+    /// Largest request head, all header fields together; 8Ki to 1Mi. Default `64Ki`. Larger: 431.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Size>,
+    /// Most header fields of a request; 1 to 1000. Default 100. More: 431.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub header_count: Option<i32>,
+    /// Longest time from the first byte of a request head to its end. Default `10s`. Longer: 408.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_timeout: Option<Duration>,
+    /// Longest time that a connection may rest: between requests, or in an answer that makes no
+    /// progress. Default `60s`. Longer: the connection is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
+    /// Longest time from the end of a request's head to the head of its answer, for rules without
+    /// a `timeout`. Default `29s`. Longer: 504, or 408 while the client still owes its body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<Duration>,
+}
+
+/// The access log, one line for each request on standard output.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessLog {
+    /// Whether lines are written. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
