@@ -1,1 +1,5 @@
-//! stub
+//! The data plane: adopts units and serves requests.
+//!
+//! Reading order follows a request, after the configuration that decides its fate.
+
+pub mod refusal;
