@@ -2,4 +2,6 @@
 //!
 //! Reading order follows a request, after the configuration that decides its fate.
 
+pub mod request_id;
+
 pub mod refusal;
