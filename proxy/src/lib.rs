@@ -2,6 +2,7 @@
 //!
 //! Reading order follows a request, after the configuration that decides its fate.
 
+pub mod client_ip;
 pub mod request_id;
 
 pub mod refusal;
