@@ -19,4 +19,4 @@ pub mod function;
 
 pub mod path;
 
-pub use unit::{Hash, ObjectName, Payload, Unit, UnitId, UnitKind, root_hash};
+pub use unit::{Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, root_hash};

@@ -206,6 +206,32 @@ impl Unit {
     }
 }
 
+/// What a receiver of units is told of one of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UnitChange {
+    /// Run this from now on.
+    Put(Unit),
+    /// The object is refused: go on with the unit that you have; without one, run the stand-in.
+    Hold {
+        /// Which unit.
+        id: UnitId,
+        /// What to run without an older version, if anything.
+        stand_in: Option<Unit>,
+    },
+    /// The object is gone.
+    Remove(UnitId),
+}
+
+impl UnitChange {
+    /// The unit that it speaks of.
+    pub fn id(&self) -> &UnitId {
+        match self {
+            Self::Put(unit) => &unit.id,
+            Self::Hold { id, .. } | Self::Remove(id) => id,
+        }
+    }
+}
+
 /// The hash of a whole set of units: over `(id, hash)`, sorted by id.
 pub fn root_hash<'a>(sorted: impl IntoIterator<Item = (&'a UnitId, &'a Hash)>) -> Hash {
     let mut sha = Sha256::new();

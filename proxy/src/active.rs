@@ -1,0 +1,335 @@
+//! The units made executable: what the request path reads.
+//!
+//! In: changes of units. Out: a new `Active` beside the old one, sharing what did not change, and for
+//! each unit whether it could be armed. A request sees one `Active`, which never changes under it.
+//! Sockets, counters and connections are elsewhere: an edit does not touch them.
+
+pub(crate) mod hosts;
+pub(crate) mod port;
+pub(crate) mod rule;
+pub(crate) mod table;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use tollgate_snapshot::{
+    Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, endpoints, function, root_hash,
+    route,
+};
+
+use self::{
+    port::{ArmedGateway, Port, PortKey},
+    rule::Rule,
+    table::{Candidate, Map},
+};
+
+/// Why a unit can't be armed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unusable(pub String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// What the proxy runs.
+#[derive(Clone, Debug, Default)]
+pub struct Active {
+    units: imbl::OrdMap<UnitId, Unit>,
+    gateways: imbl::OrdMap<ObjectName, Arc<ArmedGateway>>,
+    routes: imbl::OrdMap<ObjectName, Arc<ArmedRoute>>,
+    functions: Map<ObjectName, FunctionLimits>,
+    endpoints: Map<ObjectName, Arc<ArmedEndpoints>>,
+    /// By slot. A port keeps its slot as long as it lives.
+    ports: Vec<Option<Arc<Port>>>,
+}
+
+/// A route's matches with the places where they stand.
+#[derive(Debug)]
+struct ArmedRoute {
+    placed: Vec<Placed>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    gateway: ObjectName,
+    host: Box<str>,
+    candidate: Arc<Candidate>,
+}
+
+/// The bounds of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionLimits {
+    /// Longest time for one call.
+    pub timeout: Duration,
+    /// Memory that it is told it has, in MiB.
+    pub memory_mb: u64,
+}
+
+/// Addresses by number of the Service's port.
+#[derive(Debug)]
+pub(crate) struct ArmedEndpoints {
+    ports: Vec<(u16, Box<[SocketAddr]>)>,
+}
+
+/// A unit made executable, not yet in its place.
+enum Armed {
+    Gateway(ArmedGateway),
+    Route(ArmedRoute),
+    Function(FunctionLimits),
+    Endpoints(ArmedEndpoints),
+}
+
+impl Active {
+    /// Takes in changes. Gateways go first, so that routes find their ports whatever the order.
+    ///
+    /// A unit that can't be armed leaves its older version in place and is named in the result.
+    pub fn apply(&mut self, changes: &[UnitChange]) -> Vec<(UnitId, Unusable)> {
+        let mut unusable = Vec::new();
+        let (first, then): (Vec<_>, Vec<_>) = changes
+            .iter()
+            .partition(|change| change.id().kind == UnitKind::Gateway);
+        for change in first.into_iter().chain(then) {
+            let applied = match change {
+                UnitChange::Put(unit) => self.put(unit),
+                UnitChange::Hold {
+                    id,
+                    stand_in: Some(unit),
+                } if !self.units.contains_key(id) => self.put(unit),
+                UnitChange::Hold { .. } => Ok(()),
+                UnitChange::Remove(id) => {
+                    self.remove(id);
+                    Ok(())
+                }
+            };
+            if let Err(why) = applied {
+                unusable.push((change.id().clone(), why));
+            }
+        }
+        unusable
+    }
+
+    fn put(&mut self, unit: &Unit) -> Result<(), Unusable> {
+        let name = &unit.id.object;
+        match arm(unit)? {
+            Armed::Gateway(gateway) => self.put_gateway(name, gateway)?,
+            Armed::Route(route) => self.put_route(name, route),
+            Armed::Function(limits) => drop(self.functions.insert(name.clone(), limits)),
+            Armed::Endpoints(endpoints) => {
+                self.endpoints.insert(name.clone(), Arc::new(endpoints));
+            }
+        }
+        self.units.insert(unit.id.clone(), unit.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, id: &UnitId) {
+        let name = &id.object;
+        match id.kind {
+            UnitKind::Gateway => {
+                self.gateways.remove(name);
+                self.drop_ports(name, &[]);
+            }
+            UnitKind::Route => self.remove_route(name),
+            UnitKind::Function => drop(self.functions.remove(name)),
+            UnitKind::Endpoints => drop(self.endpoints.remove(name)),
+        }
+        self.units.remove(id);
+    }
+
+    /// Makes the ports of a gateway anew and puts every route that is attached to it back in place.
+    fn put_gateway(&mut self, name: &ObjectName, gateway: ArmedGateway) -> Result<(), Unusable> {
+        let keys = gateway.port_keys(name);
+        for key in &keys {
+            let taken = self.ports().find(|(_, port)| port.key.clashes(key));
+            if let Some((_, port)) = taken {
+                let (socket, other) = (key.socket(), &port.key.gateway);
+                return Err(Unusable(format!("{socket} is taken by ApiGateway {other}")));
+            }
+        }
+        let gateway = Arc::new(gateway);
+        self.drop_ports(name, &keys);
+        for key in keys {
+            let port = Arc::new(Port::new(key, &gateway));
+            match self.slot_of(&port.key) {
+                Some(slot) => self.ports[slot] = Some(port),
+                None => self.ports.push(Some(port)),
+            }
+        }
+        self.gateways.insert(name.clone(), gateway);
+        for route in self.routes.clone().values() {
+            for placed in route.placed.iter().filter(|placed| placed.gateway == *name) {
+                self.place(placed);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_ports(&mut self, gateway: &ObjectName, except: &[PortKey]) {
+        for slot in &mut self.ports {
+            let gone = |p: &Arc<Port>| p.key.gateway == *gateway && !except.contains(&p.key);
+            if slot.as_ref().is_some_and(gone) {
+                *slot = None;
+            }
+        }
+    }
+
+    fn put_route(&mut self, name: &ObjectName, route: ArmedRoute) {
+        self.remove_route(name);
+        for placed in &route.placed {
+            self.place(placed);
+        }
+        self.routes.insert(name.clone(), Arc::new(route));
+    }
+
+    fn place(&mut self, placed: &Placed) {
+        if let Some(port) = self.port_for(placed) {
+            Arc::make_mut(port)
+                .hosts
+                .insert(&placed.host, Arc::clone(&placed.candidate));
+        }
+    }
+
+    fn remove_route(&mut self, name: &ObjectName) {
+        let Some(route) = self.routes.remove(name) else {
+            return;
+        };
+        for placed in &route.placed {
+            if let Some(port) = self.port_for(placed) {
+                Arc::make_mut(port)
+                    .hosts
+                    .remove(&placed.host, &placed.candidate, name);
+            }
+        }
+    }
+
+    fn port_for(&mut self, placed: &Placed) -> Option<&mut Arc<Port>> {
+        let gateway = self.gateways.get(&placed.gateway)?;
+        let key = gateway.port_key(&placed.gateway, &placed.candidate.listener)?;
+        let slot = self.slot_of(&key)?;
+        self.ports[slot].as_mut()
+    }
+
+    fn slot_of(&self, key: &PortKey) -> Option<usize> {
+        self.ports
+            .iter()
+            .position(|slot| slot.as_ref().is_some_and(|port| port.key == *key))
+    }
+
+    /// The ports, each with its slot.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = (usize, &Arc<Port>)> {
+        self.ports
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, port)| Some((slot, port.as_ref()?)))
+    }
+
+    /// The port of a slot.
+    pub(crate) fn port(&self, slot: usize) -> Option<&Arc<Port>> {
+        self.ports.get(slot)?.as_ref()
+    }
+
+    /// The addresses of a Service's port; none known: none.
+    pub(crate) fn addresses(&self, service: &ObjectName, port: u16) -> &[SocketAddr] {
+        let ports = self
+            .endpoints
+            .get(service)
+            .map(|endpoints| endpoints.ports.as_slice());
+        let found = ports
+            .unwrap_or_default()
+            .iter()
+            .find(|(number, _)| *number == port);
+        found.map(|(_, addresses)| &**addresses).unwrap_or_default()
+    }
+
+    /// The bounds of the functions.
+    pub fn functions(&self) -> impl Iterator<Item = (&ObjectName, &FunctionLimits)> {
+        self.functions.iter()
+    }
+
+    /// The units that run, sorted.
+    pub fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.values()
+    }
+
+    /// The unit that runs under an id.
+    pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
+        self.units.get(id)
+    }
+
+    /// The hash of all units.
+    pub fn root(&self) -> Hash {
+        root_hash(self.units.iter().map(|(id, unit)| (id, &unit.hash)))
+    }
+}
+
+fn arm(unit: &Unit) -> Result<Armed, Unusable> {
+    Ok(match &*unit.payload {
+        Payload::Gateway(gateway) => Armed::Gateway(ArmedGateway::arm(gateway)?),
+        Payload::Route(route) => Armed::Route(ArmedRoute::arm(&unit.id.object, route)?),
+        Payload::Function(function) => Armed::Function(FunctionLimits::arm(function)),
+        Payload::Endpoints(endpoints) => Armed::Endpoints(ArmedEndpoints::arm(endpoints)?),
+    })
+}
+
+impl ArmedRoute {
+    fn arm(name: &ObjectName, route: &route::Route) -> Result<Self, Unusable> {
+        let shown: Arc<str> = name.to_string().into();
+        let created: Option<Arc<str>> = route.created.as_deref().map(Into::into);
+        let rules = route
+            .rules
+            .iter()
+            .map(|rule| Rule::arm(name, &shown, rule).map(Arc::new));
+        let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        let mut placed = Vec::new();
+        for attachment in &route.attachments {
+            let listener: Arc<str> = attachment.listener.as_str().into();
+            for (index, rule) in rules.iter().enumerate() {
+                for (place, matched) in route.rules[index].matches.iter().enumerate() {
+                    let position = (index, place);
+                    let candidate =
+                        Candidate::arm(matched, rule, &listener, created.clone(), position)?;
+                    let candidate = Arc::new(candidate);
+                    placed.extend(attachment.hosts.iter().map(|host| Placed {
+                        gateway: attachment.gateway.clone(),
+                        host: host.as_str().into(),
+                        candidate: Arc::clone(&candidate),
+                    }));
+                }
+            }
+        }
+        Ok(Self { placed })
+    }
+}
+
+impl FunctionLimits {
+    fn arm(function: &function::Function) -> Self {
+        Self {
+            timeout: Duration::from_millis(function.timeout_ms),
+            memory_mb: function.memory_mb,
+        }
+    }
+}
+
+impl ArmedEndpoints {
+    fn arm(endpoints: &endpoints::Endpoints) -> Result<Self, Unusable> {
+        let parse = |text: &String| {
+            text.parse()
+                .map_err(|_| Unusable(format!("address {text}: not a socket address")))
+        };
+        let ports = endpoints.ports.iter().map(|(port, addresses)| {
+            Ok((
+                *port,
+                addresses
+                    .iter()
+                    .map(parse)
+                    .collect::<Result<Box<[_]>, _>>()?,
+            ))
+        });
+        Ok(Self {
+            ports: ports.collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! A port of a gateway: where it is bound, whose listeners share it, and its hosts.
+//!
+//! In: a gateway unit. Out: typed bounds and addresses, or what in the unit can't be used.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tollgate_snapshot::{ObjectName, gateway};
+
+use super::{Unusable, hosts::Hosts};
+
+/// Where listeners without an address are bound standalone.
+const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Identity of a port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PortKey {
+    pub(crate) gateway: ObjectName,
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+}
+
+impl PortKey {
+    /// The address to bind.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    /// Whether the two can't both be bound, being of different gateways.
+    pub(super) fn clashes(&self, other: &Self) -> bool {
+        let overlap = self.address == other.address
+            || self.address.is_unspecified()
+            || other.address.is_unspecified();
+        self.gateway != other.gateway && self.port == other.port && overlap
+    }
+}
+
+/// A gateway made executable.
+#[derive(Debug)]
+pub(crate) struct ArmedGateway {
+    listeners: Vec<Listener>,
+    /// Networks whose word counts for the client's address.
+    pub(crate) trusted: Box<[IpNet]>,
+    /// Bounds on every request.
+    pub(crate) limits: Limits,
+    /// Whether requests are logged.
+    pub(crate) access_log: bool,
+}
+
+#[derive(Debug)]
+struct Listener {
+    name: Arc<str>,
+    hostname: Option<Box<str>>,
+    address: IpAddr,
+    port: u16,
+}
+
+/// Bounds on every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body_bytes: u64,
+    pub(crate) header_bytes: usize,
+    pub(crate) header_count: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+}
+
+impl ArmedGateway {
+    pub(super) fn arm(gateway: &gateway::Gateway) -> Result<Self, Unusable> {
+        let cidr = |text: &String| {
+            text.parse()
+                .map_err(|_| Unusable(format!("trusted network {text}: not a CIDR")))
+        };
+        Ok(Self {
+            listeners: gateway
+                .listeners
+                .iter()
+                .map(Listener::arm)
+                .collect::<Result<_, _>>()?,
+            trusted: gateway
+                .trusted_cidrs
+                .iter()
+                .map(cidr)
+                .collect::<Result<_, _>>()?,
+            limits: Limits::arm(&gateway.limits),
+            access_log: gateway.access_log,
+        })
+    }
+
+    /// The ports of its listeners, without repeats.
+    pub(super) fn port_keys(&self, name: &ObjectName) -> Vec<PortKey> {
+        let mut keys = Vec::new();
+        for listener in &self.listeners {
+            let key = listener.key(name);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    /// The port of one listener.
+    pub(super) fn port_key(&self, name: &ObjectName, listener: &str) -> Option<PortKey> {
+        let found = self.listeners.iter().find(|l| &*l.name == listener)?;
+        Some(found.key(name))
+    }
+}
+
+impl Listener {
+    fn arm(listener: &gateway::Listener) -> Result<Self, Unusable> {
+        let address = match &listener.address {
+            None => DEFAULT_ADDRESS,
+            Some(text) => text.parse().map_err(|_| {
+                Unusable(format!(
+                    "listener {}: address {text}: not an IP address",
+                    listener.name
+                ))
+            })?,
+        };
+        Ok(Self {
+            name: listener.name.as_str().into(),
+            hostname: listener.hostname.as_deref().map(Into::into),
+            address,
+            port: listener.port,
+        })
+    }
+
+    fn key(&self, gateway: &ObjectName) -> PortKey {
+        PortKey {
+            gateway: gateway.clone(),
+            address: self.address,
+            port: self.port,
+        }
+    }
+
+    fn covers(&self, host: &str) -> bool {
+        match self.hostname.as_deref() {
+            None => true,
+            Some(hostname) => match hostname.strip_prefix('*') {
+                Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+                None => hostname == host,
+            },
+        }
+    }
+}
+
+impl Limits {
+    fn arm(limits: &gateway::Limits) -> Self {
+        Self {
+            body_bytes: limits.body_bytes,
+            header_bytes: usize::try_from(limits.header_bytes).unwrap_or(usize::MAX),
+            header_count: usize::try_from(limits.header_count).unwrap_or(usize::MAX),
+            header_timeout: Duration::from_millis(limits.header_timeout_ms),
+            idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
+            request_timeout: Duration::from_millis(limits.request_timeout_ms),
+        }
+    }
+}
+
+/// A port and its hosts.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) key: PortKey,
+    /// The gateway's name as logs show it.
+    pub(crate) shown: Arc<str>,
+    pub(crate) gateway: Arc<ArmedGateway>,
+    pub(crate) hosts: Hosts,
+}
+
+impl Port {
+    pub(super) fn new(key: PortKey, gateway: &Arc<ArmedGateway>) -> Self {
+        let shown = key.gateway.to_string().into();
+        Self {
+            key,
+            shown,
+            gateway: Arc::clone(gateway),
+            hosts: Hosts::default(),
+        }
+    }
+
+    /// The names of the listeners that share this port.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &Arc<str>> {
+        let here = |l: &&Listener| l.address == self.key.address && l.port == self.key.port;
+        self.gateway.listeners.iter().filter(here).map(|l| &l.name)
+    }
+
+    /// The listener that a request for `host` comes through when no route says so: the one with the
+    /// longest hostname that covers it.
+    pub(crate) fn listener_for(&self, host: &str) -> Option<&Arc<str>> {
+        let here = |l: &&Listener| l.address == self.key.address && l.port == self.key.port;
+        let covering = self
+            .gateway
+            .listeners
+            .iter()
+            .filter(here)
+            .filter(|l| l.covers(host));
+        covering
+            .max_by_key(|l| l.hostname.as_ref().map_or(0, |h| h.len()))
+            .map(|l| &l.name)
+    }
+}

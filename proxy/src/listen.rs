@@ -1,0 +1,178 @@
+//! Ports, seen from the control side: which are open, on which cores, and how they end.
+//!
+//! In: the ports of the active configuration. Out: sockets on every core, opened and closed as the
+//! configuration changes; a drain that loses nothing. It never sees a request.
+
+pub(crate) mod connection;
+pub(crate) mod core;
+pub(crate) mod vigil;
+
+mod bind;
+mod socket;
+mod sweep;
+
+use std::{
+    collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use self::core::{Command, Parts};
+use crate::{
+    access_log::AccessLog,
+    active::{Active, port::Port},
+    function::Functions,
+    metrics::Metrics,
+};
+
+/// A port that is open, or why it is not.
+#[derive(Clone, Debug)]
+pub struct OpenPort {
+    /// The gateway, as `namespace/name`.
+    pub gateway: Arc<str>,
+    /// The listeners that share the port.
+    pub listeners: Vec<Arc<str>>,
+    /// Where it is bound, or why it can't be.
+    pub address: Result<SocketAddr, String>,
+}
+
+/// The cores and the ports that are open on them.
+pub struct Listen {
+    active: Arc<ArcSwap<Active>>,
+    any_port: bool,
+    commands: Vec<mpsc::UnboundedSender<Command>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    open: BTreeMap<usize, OpenPort>,
+}
+
+impl Listen {
+    /// Starts `cores` threads, without a port yet. With `any_port`, every port is a free one instead of
+    /// the one that its listener names.
+    ///
+    /// # Errors
+    /// When a thread can't be started.
+    pub fn start(
+        cores: usize,
+        any_port: bool,
+        active: &Arc<ArcSwap<Active>>,
+        functions: &Functions,
+        metrics: &Metrics,
+        log: &AccessLog,
+    ) -> io::Result<Self> {
+        let (mut commands, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..cores {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let parts = Parts {
+                active: Arc::clone(active),
+                functions: functions.clone(),
+                metrics: metrics.core(),
+                log: log.core(),
+            };
+            threads.push(core::start(index, parts, receiver)?);
+            commands.push(sender);
+        }
+        let active = Arc::clone(active);
+        Ok(Self {
+            active,
+            any_port,
+            commands,
+            threads,
+            open: BTreeMap::new(),
+        })
+    }
+
+    /// Opens and closes sockets until they are those of the active configuration. A port that could
+    /// not be bound is tried again.
+    pub fn follow(&mut self) {
+        let active = self.active.load_full();
+        let gone: Vec<_> = self
+            .open
+            .keys()
+            .copied()
+            .filter(|slot| active.port(*slot).is_none())
+            .collect();
+        for slot in gone {
+            self.open.remove(&slot);
+            self.tell(|| Command::Close { slot });
+        }
+        for (slot, port) in active.ports() {
+            let address = match self.open.get(&slot) {
+                Some(OpenPort {
+                    address: Ok(address),
+                    ..
+                }) => Ok(*address),
+                Some(OpenPort {
+                    address: Err(_), ..
+                })
+                | None => self.bind(slot, port),
+            };
+            let listeners = port.listeners().map(Arc::clone).collect();
+            self.open.insert(
+                slot,
+                OpenPort {
+                    gateway: Arc::clone(&port.shown),
+                    listeners,
+                    address,
+                },
+            );
+        }
+    }
+
+    fn bind(&self, slot: usize, port: &Port) -> Result<SocketAddr, String> {
+        let mut wanted = port.key.socket();
+        if self.any_port {
+            wanted.set_port(0);
+        }
+        let failed = |error: io::Error| format!("{wanted}: {error}");
+        let mut sockets = bind::bind(wanted, self.commands.len()).map_err(failed)?;
+        let address = sockets[0].local_addr().map_err(failed)?;
+        for command in &self.commands {
+            if let Some(listener) = sockets.pop() {
+                // A core ends only after its commands do.
+                let _ = command.send(Command::Open { slot, listener });
+            }
+        }
+        Ok(address)
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for core in &self.commands {
+            let _ = core.send(command());
+        }
+    }
+
+    /// The ports as they are now.
+    pub fn ports(&self) -> impl Iterator<Item = &OpenPort> {
+        self.open.values()
+    }
+
+    /// Stops accepting and waits until every connection has finished, at most for `patience`. Whether
+    /// all have.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let waits = self.commands.iter().map(|core| {
+            let (done, wait) = oneshot::channel();
+            let _ = core.send(Command::Drain { done });
+            wait
+        });
+        let waits: Vec<_> = waits.collect();
+        let all = async {
+            for wait in waits {
+                let _ = wait.await;
+            }
+        };
+        tokio::time::timeout(patience, all).await.is_ok()
+    }
+
+    /// Ends the threads, whatever they are doing, and waits for them.
+    pub fn stop(self) {
+        drop(self.commands);
+        for thread in self.threads {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a core could not run"),
+                Err(_) => tracing::error!("a core panicked"),
+            }
+        }
+    }
+}

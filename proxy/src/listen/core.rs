@@ -1,0 +1,246 @@
+//! One core: a thread with a runtime of its own, its sockets, its connections, its share of everything.
+//!
+//! In: commands from the control side. Out: answers to clients. Nothing here is shared with another
+//! core but the active configuration, the functions and what metrics read; a request stays on the core
+//! that accepted its connection.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+    sync::{Notify, mpsc, oneshot},
+    task::spawn_local,
+};
+
+use super::{connection, connection::Link, sweep, sweep::Clock};
+use crate::{
+    access_log::{CoreLog, Record},
+    active::Active,
+    function::Functions,
+    metrics::CoreMetrics,
+    request_id::RequestIds,
+    upstream::{pool::Pool, resolve::Resolver},
+};
+
+/// How long an HTTP/1.1 connection that is idle when draining begins may still bring a request. A
+/// client that keeps connections open may be sending one this moment.
+const LAME_DUCK: Duration = Duration::from_secs(1);
+
+/// Rest after an accept that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the control side tells a core.
+pub(super) enum Command {
+    /// Accept on a socket, for a slot of [`Active`].
+    Open { slot: usize, listener: StdListener },
+    /// Stop accepting for a slot and let its connections finish.
+    Close { slot: usize },
+    /// Stop accepting and let all connections finish; then tell.
+    Drain { done: oneshot::Sender<()> },
+}
+
+/// What a core is made from.
+pub(super) struct Parts {
+    pub(super) active: Arc<ArcSwap<Active>>,
+    pub(super) functions: Functions,
+    pub(super) metrics: CoreMetrics,
+    pub(super) log: CoreLog,
+}
+
+/// What the connections of a core share.
+pub(crate) struct Core {
+    pub(super) clock: Rc<Clock>,
+    pub(super) links: RefCell<HashMap<u64, Rc<Link>, foldhash::fast::RandomState>>,
+    next_link: Cell<u64>,
+    doors: RefCell<HashMap<usize, Rc<Notify>>>,
+    drained: RefCell<Option<oneshot::Sender<()>>>,
+    active: RefCell<arc_swap::Cache<Arc<ArcSwap<Active>>, Arc<Active>>>,
+    pub(crate) pool: Pool,
+    pub(crate) resolver: Resolver,
+    pub(crate) functions: Functions,
+    pub(crate) metrics: Rc<CoreMetrics>,
+    /// None once the core has ended.
+    log: RefCell<Option<CoreLog>>,
+    pub(crate) ids: RefCell<RequestIds>,
+}
+
+/// Starts the thread of a core. It ends when its commands do.
+pub(super) fn start(
+    index: usize,
+    parts: Parts,
+    commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    thread::Builder::new()
+        .name(format!("core-{index}"))
+        .spawn(move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())?;
+            runtime.block_on(run(Core::new(parts), commands));
+            Ok(())
+        })
+}
+
+async fn run(core: Rc<Core>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    spawn_local(sweep::sweep(Rc::clone(&core)));
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Open { slot, listener } => open(&core, slot, listener),
+            Command::Close { slot } => {
+                if let Some(door) = core.doors.borrow_mut().remove(&slot) {
+                    door.notify_one();
+                }
+            }
+            Command::Drain { done } => {
+                *core.drained.borrow_mut() = Some(done);
+                for (_, door) in core.doors.borrow_mut().drain() {
+                    door.notify_one();
+                }
+                core.tell_if_drained();
+            }
+        }
+    }
+    if let Some(log) = core.log.take() {
+        log.finish();
+    }
+}
+
+fn open(core: &Rc<Core>, slot: usize, listener: StdListener) {
+    let door = Rc::new(Notify::new());
+    core.doors.borrow_mut().insert(slot, Rc::clone(&door));
+    let core = Rc::clone(core);
+    spawn_local(async move {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => accept(&core, slot, listener, &door).await,
+            Err(error) => tracing::error!(%error, "a socket can't be listened on"),
+        }
+    });
+}
+
+/// Accepts until the door closes; then what has been accepted by the kernel, and no more.
+async fn accept(core: &Rc<Core>, slot: usize, listener: TcpListener, door: &Notify) {
+    loop {
+        tokio::select! {
+            biased;
+            () = door.notified() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => core.welcome(slot, stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection can't be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    let mut now = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut now) {
+        core.welcome(slot, stream, peer);
+    }
+    drop(listener);
+    core.see_off(slot).await;
+}
+
+impl Core {
+    fn new(parts: Parts) -> Rc<Self> {
+        Rc::new(Self {
+            clock: Clock::new(),
+            links: RefCell::default(),
+            next_link: Cell::new(0),
+            doors: RefCell::default(),
+            drained: RefCell::new(None),
+            active: RefCell::new(arc_swap::Cache::new(parts.active)),
+            pool: Pool::default(),
+            resolver: Resolver::default(),
+            functions: parts.functions,
+            metrics: Rc::new(parts.metrics),
+            log: RefCell::new(Some(parts.log)),
+            ids: RefCell::new(RequestIds::new()),
+        })
+    }
+
+    /// Looks at the configuration as it is now.
+    pub(crate) fn with_active<T>(&self, look: impl FnOnce(&Active) -> T) -> T {
+        look(self.active.borrow_mut().load())
+    }
+
+    /// Writes a line of the access log.
+    pub(crate) fn log(&self, record: &Record<'_>) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.record(record);
+        }
+    }
+
+    /// Hands what was logged to the writer.
+    pub(super) fn flush_log(&self) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.flush();
+        }
+    }
+
+    /// The time, and the time of day. The latter is the last beat's and what has passed since: one
+    /// look at the system's clock for both.
+    pub(crate) fn now(&self) -> (Instant, SystemTime) {
+        let now = Instant::now();
+        (now, self.clock.time_of_day(now))
+    }
+
+    /// The time of the last beat.
+    pub(crate) fn coarse_now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Serves a new connection in a task of its own.
+    fn welcome(self: &Rc<Self>, slot: usize, stream: TcpStream, peer: SocketAddr) {
+        let core = Rc::clone(self);
+        let id = self.next_link.replace(self.next_link.get() + 1);
+        self.metrics.connection_opened();
+        spawn_local(async move {
+            connection::serve(&core, id, slot, stream, peer).await;
+            core.links.borrow_mut().remove(&id);
+            core.metrics.connection_closed();
+            core.tell_if_drained();
+        });
+    }
+
+    /// Lets the connections of a slot finish: HTTP/2 is told at once; HTTP/1.1 with its next answer,
+    /// or after a moment if none comes.
+    async fn see_off(&self, slot: usize) {
+        self.dismiss(slot, connection::Farewell::WithNextAnswer);
+        tokio::time::sleep(LAME_DUCK).await;
+        self.dismiss(slot, connection::Farewell::Now);
+        self.tell_if_drained();
+    }
+
+    fn dismiss(&self, slot: usize, farewell: connection::Farewell) {
+        for link in self
+            .links
+            .borrow()
+            .values()
+            .filter(|link| link.slot == slot)
+        {
+            link.dismiss(farewell);
+        }
+    }
+
+    fn tell_if_drained(&self) {
+        if self.drained.borrow().is_some()
+            && self.links.borrow().is_empty()
+            && let Some(done) = self.drained.borrow_mut().take()
+        {
+            // Nobody waits any more when the drain was cut short.
+            let _ = done.send(());
+        }
+    }
+}

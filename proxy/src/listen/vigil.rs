@@ -1,0 +1,199 @@
+//! What a connection is doing and since when: the ground for its deadlines.
+//!
+//! In: bytes read and written, requests that begin and end. Out: whether a deadline has passed. It
+//! reads the core's coarse clock (see `sweep`), so that watching costs no system call and no timer.
+//! hyper's own header timer can't serve: it also runs while a connection is idle.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::sweep::Clock;
+
+/// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as they can't be HTTP/1.
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// What a connection may take its time for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+}
+
+/// A deadline that has passed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Expired {
+    /// A head was begun and not finished.
+    Head,
+    /// Nothing was asked, or an answer made no progress.
+    Idle,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// Between requests.
+    Idle,
+    /// A head has begun.
+    Head,
+    /// At least one request is being answered.
+    Busy,
+}
+
+/// Watches one connection.
+pub(crate) struct Vigil {
+    clock: Rc<Clock>,
+    deadlines: Deadlines,
+    phase: Cell<Phase>,
+    /// When the phase began.
+    since: Cell<Instant>,
+    /// When bytes were last read or written.
+    moved: Cell<Instant>,
+    /// Requests whose answer is not complete.
+    open: Cell<u32>,
+    /// Those of them whose answer has no head yet; the rule's timeout bounds them.
+    waiting: Cell<u32>,
+    h2: Cell<bool>,
+    /// Whether the bytes being read belong to a request line.
+    in_line: Cell<bool>,
+    /// A request line held a `#`. Which one is not known any more: the connection is done for.
+    fragment: Cell<bool>,
+    expired: Cell<Option<Expired>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Vigil {
+    pub(super) fn new(clock: Rc<Clock>, deadlines: Deadlines) -> Rc<Self> {
+        let now = clock.now();
+        Rc::new(Self {
+            clock,
+            deadlines,
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(now),
+            moved: Cell::new(now),
+            open: Cell::new(0),
+            waiting: Cell::new(0),
+            h2: Cell::new(false),
+            in_line: Cell::new(true),
+            fragment: Cell::new(false),
+            expired: Cell::new(None),
+            waker: RefCell::new(None),
+        })
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub(crate) fn is_h2(&self) -> bool {
+        self.h2.get()
+    }
+
+    /// Whether a request line held a `#`.
+    pub(crate) fn saw_fragment(&self) -> bool {
+        self.fragment.get()
+    }
+
+    /// Bytes were read; none at the end of the stream.
+    pub(super) fn read(&self, bytes: &[u8]) {
+        self.moved.set(self.clock.now());
+        if bytes.is_empty() || self.h2.get() || self.phase.get() == Phase::Busy {
+            return;
+        }
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+            self.in_line.set(true);
+            self.h2.set(bytes.starts_with(H2_PREFACE));
+        }
+        if self.in_line.get() && !self.h2.get() {
+            let line = bytes
+                .split(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            self.in_line.set(line.len() == bytes.len());
+            if line.contains(&b'#') {
+                self.fragment.set(true);
+            }
+        }
+    }
+
+    /// Bytes were written.
+    pub(super) fn wrote(&self) {
+        self.moved.set(self.clock.now());
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn begin(&self) {
+        self.open.set(self.open.get() + 1);
+        self.waiting.set(self.waiting.get() + 1);
+        self.enter(Phase::Busy);
+    }
+
+    /// The head of a request's answer is known.
+    pub(crate) fn answer(&self) {
+        self.waiting.set(self.waiting.get().saturating_sub(1));
+    }
+
+    /// A request's answer is complete or given up.
+    pub(crate) fn end(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        if self.open.get() == 0 {
+            self.waiting.set(0);
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// Whether nothing is being answered or asked.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.clock.now());
+    }
+
+    /// Marks the connection and wakes its task if a deadline has passed.
+    pub(super) fn check(&self) {
+        let now = self.clock.now();
+        let expired = match self.phase.get() {
+            // An HTTP/2 head is bounded by its connection's idle time: its bytes are not read here.
+            Phase::Head if !self.h2.get() => self
+                .overdue(now, self.since.get(), self.deadlines.head)
+                .then_some(Expired::Head),
+            Phase::Head | Phase::Idle => self
+                .overdue(now, self.since.get(), self.deadlines.idle)
+                .then_some(Expired::Idle),
+            Phase::Busy => (self.waiting.get() == 0
+                && self.overdue(now, self.moved.get(), self.deadlines.idle))
+            .then_some(Expired::Idle),
+        };
+        if expired.is_some() && self.expired.get().is_none() {
+            self.expired.set(expired);
+            self.wake();
+        }
+    }
+
+    fn overdue(&self, now: Instant, since: Instant, limit: Duration) -> bool {
+        now.duration_since(since) > limit
+    }
+
+    /// The deadline that has passed.
+    pub(super) fn expired(&self) -> Option<Expired> {
+        self.expired.get()
+    }
+
+    /// Remembers whom to wake.
+    pub(super) fn watch(&self, waker: &Waker) {
+        let mut own = self.waker.borrow_mut();
+        if own.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *own = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the connection's task.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Integrate: what answers the request.
+//!
+//! In: the matched rule. Out: the answer of a backend or of the rule itself, or why there is none. It
+//! decides in two steps: `plan` reads the configuration and waits for nothing; `run` waits and reads no
+//! configuration.
+
+mod fixed;
+mod forward;
+mod function;
+
+use std::{rc::Rc, time::Duration};
+
+use http::{Response, request::Parts};
+use hyper::body::Incoming;
+use tollgate_snapshot::integrate::EventFormat;
+
+use super::{normalise::Target, record::Pending, respond::Source, route::Matched};
+use crate::{
+    active::{
+        Active,
+        port::Limits,
+        rule::{Action, Forward, Target as BackendTarget},
+    },
+    listen::core::Core,
+    refusal::{Reason, Refusal},
+    upstream::{body::Progress, pool::Upstream},
+};
+
+/// Which backend will answer, and in what time.
+pub(crate) struct Plan {
+    /// Its place among the rule's.
+    backend: usize,
+    /// Whom to connect to, if that is known without asking anybody; the second in case the first
+    /// can't be reached.
+    upstreams: Option<(Rc<Upstream>, Option<Rc<Upstream>>)>,
+    timeout: Duration,
+    body_bytes_max: u64,
+}
+
+/// Decides which backend will answer.
+pub(crate) fn plan(
+    core: &Core,
+    active: &Active,
+    limits: &Limits,
+    matched: &Matched,
+) -> Result<Plan, Refusal> {
+    let rule = matched.rule();
+    let (mut backend, mut upstreams) = (0, None);
+    match &rule.action {
+        Action::Closed => return Err(Reason::RuleClosed.into()),
+        Action::Respond(_) | Action::Redirect(_) => {}
+        Action::Forward(forward) => {
+            backend = choose(forward);
+            if let BackendTarget::Service { service, port } = &forward.backends[backend].target {
+                let addresses = active.addresses(service, *port);
+                upstreams = Some(core.pool.choose(addresses).ok_or(Reason::NoEndpoint)?);
+            }
+        }
+    }
+    let timeout = rule.timeout.unwrap_or(limits.request_timeout);
+    Ok(Plan {
+        backend,
+        upstreams,
+        timeout,
+        body_bytes_max: limits.body_bytes,
+    })
+}
+
+/// The place of one of the backends, as often as its weight says.
+fn choose(forward: &Forward) -> usize {
+    if forward.backends.len() == 1 {
+        return 0;
+    }
+    let mut ticket = fastrand::u32(..forward.total_weight);
+    let drawn =
+        forward
+            .backends
+            .iter()
+            .position(|backend| match ticket.checked_sub(backend.weight) {
+                Some(rest) => {
+                    ticket = rest;
+                    false
+                }
+                None => true,
+            });
+    drawn.unwrap_or(0)
+}
+
+/// Gets the answer, within the rule's time.
+pub(crate) async fn run(
+    pending: &mut Pending,
+    plan: Plan,
+    matched: &Matched,
+    target: &Target,
+    parts: Parts,
+    body: Incoming,
+) -> Result<Response<Source>, Refusal> {
+    let forward = match &matched.rule().action {
+        // Plan has refused it.
+        Action::Closed => return Err(Reason::RuleClosed.into()),
+        Action::Respond(respond) => return Ok(fixed::respond(respond)),
+        Action::Redirect(redirect) => return fixed::redirect(redirect, target),
+        Action::Forward(forward) => forward,
+    };
+    let upload = Rc::clone(pending.upload());
+    let request = Inbound {
+        target,
+        parts,
+        body,
+        body_bytes_max: plan.body_bytes_max,
+    };
+    let answer = async {
+        match &forward.backends[plan.backend].target {
+            BackendTarget::Function {
+                function,
+                event: EventFormat::V2,
+            } => function::call(pending, function, matched, request).await,
+            BackendTarget::Service { .. } => {
+                let (first, second) = plan.upstreams.ok_or(Reason::NoEndpoint)?;
+                let host = target.authority.clone();
+                let request = request.outbound(pending, forward, "", host)?;
+                forward::send(pending, first, second, request).await
+            }
+            BackendTarget::Url(url) => {
+                let addresses = pending.core.resolver.resolve(&url.host, url.port).await?;
+                let chosen = pending.core.pool.choose(&addresses);
+                let (first, second) = chosen.ok_or(Reason::UpstreamUnresolved)?;
+                let host = Some(url.authority.clone());
+                let request = request.outbound(pending, forward, &url.path, host)?;
+                forward::send(pending, first, second, request).await
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(plan.timeout, answer).await;
+    outcome.unwrap_or_else(|_| Err(overdue(upload.progress.get())))
+}
+
+/// A request as it came, with what was read from it.
+struct Inbound<'a> {
+    target: &'a Target,
+    parts: Parts,
+    body: Incoming,
+    body_bytes_max: u64,
+}
+
+/// Who let the time run out: a client that still owes its body, or the backend.
+fn overdue(progress: Progress) -> Refusal {
+    match progress {
+        Progress::Open => Refusal::closing(Reason::RequestTimeout),
+        Progress::Complete | Progress::TooLarge | Progress::Broken => {
+            Reason::UpstreamTimeout.into()
+        }
+    }
+}

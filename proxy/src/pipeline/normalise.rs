@@ -1,0 +1,227 @@
+//! Normalise: one reading of the request that every later stage shares.
+//!
+//! In: the head as hyper parsed it. Out: [`Target`], the host without port and case and the path in its
+//! canonical form; or the refusal of what could be read in two ways. Nothing is changed here.
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderValue, Method, Version, header,
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
+use tollgate_snapshot::path;
+
+use crate::{
+    active::port::Limits,
+    listen::connection::Link,
+    refusal::{Reason, Refusal},
+};
+
+/// Whom and what a request asks for.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Host, lower case, without port; empty when HTTP/1.0 names none.
+    pub(crate) host: Box<str>,
+    /// Port, if the client named one.
+    pub(crate) port: Option<u16>,
+    /// The Host field as it is forwarded.
+    pub(crate) authority: Option<HeaderValue>,
+    /// Path in canonical form, and query as it came.
+    pub(crate) path: PathAndQuery,
+}
+
+impl Target {
+    /// The canonical path.
+    pub(crate) fn path(&self) -> &str {
+        self.path.path()
+    }
+}
+
+/// Reads a head.
+pub(crate) fn target(parts: &Parts, link: &Link, limits: &Limits) -> Result<Target, Refusal> {
+    if link.vigil.saw_fragment() {
+        return Err(Refusal::closing(Reason::BadRequest));
+    }
+    framing(parts)?;
+    if parts.method == Method::CONNECT || asks_for_more(&parts.headers) {
+        return Err(Refusal::closing(Reason::NotImplemented));
+    }
+    let authority = authority(parts)?;
+    let (host, port) = match &authority {
+        Some(value) => host_and_port(value.as_bytes()).ok_or(Reason::BadRequest)?,
+        None => ("".into(), None),
+    };
+    let path = canonical(parts)?;
+    if declared_length(&parts.headers) > limits.body_bytes {
+        return Err(Refusal::closing(Reason::BodyTooLarge));
+    }
+    Ok(Target {
+        host,
+        port,
+        authority,
+        path,
+    })
+}
+
+/// Refuses what a server behind us might frame otherwise (RFC 9112 section 6). hyper refuses most of
+/// it before; what it lets through is refused here.
+fn framing(parts: &Parts) -> Result<(), Refusal> {
+    let mut encodings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(encoding) = encodings.next() {
+        let chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !chunked || encodings.next().is_some() || parts.version != Version::HTTP_11 {
+            return Err(Refusal::closing(Reason::BadRequest));
+        }
+    }
+    if parts
+        .headers
+        .get_all(header::CONTENT_LENGTH)
+        .iter()
+        .nth(1)
+        .is_some()
+    {
+        return Err(Refusal::closing(Reason::BadRequest));
+    }
+    Ok(())
+}
+
+/// Whether the request needs a protocol that is not built yet: WebSocket, gRPC.
+fn asks_for_more(headers: &HeaderMap) -> bool {
+    let websocket = |value: &HeaderValue| {
+        let tokens = value.as_bytes().split(|byte| *byte == b',');
+        tokens
+            .map(<[u8]>::trim_ascii)
+            .any(|token| token.eq_ignore_ascii_case(b"websocket"))
+    };
+    let grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    headers.get_all(header::UPGRADE).iter().any(websocket)
+        || headers.get(header::CONTENT_TYPE).is_some_and(grpc)
+}
+
+/// The one authority of a request: its target's, or its Host's, and never two that differ (RFC 9112
+/// section 3.2, RFC 9113 section 8.3.1).
+fn authority(parts: &Parts) -> Result<Option<HeaderValue>, Refusal> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::closing(Reason::BadRequest));
+    }
+    match (parts.uri.authority(), host) {
+        (None, None) if parts.version == Version::HTTP_10 => Ok(None),
+        (None, None) => Err(Reason::BadRequest.into()),
+        (None, Some(host)) => Ok(Some(host.clone())),
+        (Some(target), None) if parts.version == Version::HTTP_2 => as_value(target).map(Some),
+        (Some(_), None) => Err(Reason::BadRequest.into()),
+        (Some(target), Some(host)) => {
+            let same = target
+                .as_str()
+                .as_bytes()
+                .eq_ignore_ascii_case(host.as_bytes());
+            if same {
+                Ok(Some(host.clone()))
+            } else {
+                Err(Reason::BadRequest.into())
+            }
+        }
+    }
+}
+
+fn as_value(authority: &Authority) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadRequest.into())
+}
+
+/// Splits `host[:port]`; none when it is anything else, such as with userinfo. A dot at the end of the
+/// host is the same host.
+fn host_and_port(authority: &[u8]) -> Option<(Box<str>, Option<u16>)> {
+    let text = std::str::from_utf8(authority).ok()?;
+    let (host, port) = if text.starts_with('[') {
+        let end = text.find(']')? + 1;
+        let inner: &str = &text[1..end - 1];
+        inner.parse::<std::net::Ipv6Addr>().ok()?;
+        (
+            &text[..end],
+            text[end..]
+                .strip_prefix(':')
+                .or_else(|| text[end..].is_empty().then_some("")),
+        )
+    } else {
+        let (host, port) = text.split_once(':').unwrap_or((text, ""));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (host.bytes().all(plain).then_some(host)?, Some(port))
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let port = match port? {
+        "" => None,
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+        _ => return None,
+    };
+    (!host.is_empty()).then(|| (host.to_ascii_lowercase().into(), port))
+}
+
+/// The path in canonical form, with its query.
+fn canonical(parts: &Parts) -> Result<PathAndQuery, Refusal> {
+    let Some(given) = parts.uri.path_and_query() else {
+        return Err(Reason::BadRequest.into());
+    };
+    // `OPTIONS *` asks about the server as a whole: well-formed, and no rule serves it.
+    if given.path() == "*" {
+        return Err(Reason::NotFound.into());
+    }
+    match path::canonical(given.path()).map_err(|_| Reason::BadRequest)? {
+        Cow::Borrowed(_) => Ok(given.clone()),
+        Cow::Owned(path) => with_query(path, given.query()),
+    }
+}
+
+/// Joins a path and a query.
+pub(crate) fn with_query(mut path: String, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
+    if let Some(query) = query {
+        path.push('?');
+        path.push_str(query);
+    }
+    PathAndQuery::try_from(path).map_err(|_| Reason::BadRequest.into())
+}
+
+/// The length that the head announces; none announced: 0.
+fn declared_length(headers: &HeaderMap) -> u64 {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    length.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_an_authority_without_userinfo() {
+        let rows = [
+            ("plain", "a.example", Some(("a.example", None))),
+            ("port", "a.example:8080", Some(("a.example", Some(8080)))),
+            ("case", "A.Example", Some(("a.example", None))),
+            ("trailing dot", "a.example.", Some(("a.example", None))),
+            ("empty port", "a.example:", Some(("a.example", None))),
+            ("ipv4", "127.0.0.1:80", Some(("127.0.0.1", Some(80)))),
+            ("ipv6", "[::1]:80", Some(("[::1]", Some(80)))),
+            ("ipv6 alone", "[::1]", Some(("[::1]", None))),
+            ("empty", "", None),
+            ("port alone", ":80", None),
+            ("userinfo", "user@a.example", None),
+            ("bad port", "a:b", None),
+            ("port too large", "a:65536", None),
+            ("two ports", "a:1:2", None),
+            ("not ipv6", "[a]", None),
+            ("after ipv6", "[::1]x", None),
+            ("slash", "a/b", None),
+            ("space", "a b", None),
+            ("star", "*.a", None),
+        ];
+        for (name, authority, expected) in rows {
+            let found = host_and_port(authority.as_bytes());
+            let found = found.as_ref().map(|(host, port)| (&**host, *port));
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}
