@@ -12,6 +12,12 @@
 pub mod object;
 pub mod problem;
 
+mod header;
+mod hosts;
+mod template;
+mod url;
+mod value;
+
 use std::collections::BTreeMap;
 
 pub use object::{Change, Kind, Object, ObjectRef};
