@@ -12,8 +12,31 @@
 pub mod object;
 pub mod problem;
 
+mod compiler;
+mod findings;
+mod resources;
+
+mod gateway;
+mod hosts;
+
+mod attach;
+mod hold;
+mod route;
+mod shadow;
+mod template;
+
+mod header;
+mod integrate;
+mod url;
+
+mod endpoints;
+mod function;
+
+mod value;
+
 use std::collections::BTreeMap;
 
+pub use compiler::Compiler;
 pub use object::{Change, Kind, Object, ObjectRef};
 pub use problem::{Problem, Reason, Severity};
 use tollgate_snapshot::{Unit, UnitId};
@@ -40,13 +63,20 @@ pub struct Delta {
     pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
 }
 
-/// Compiles, and remembers the objects so that an edit costs the edit.
-#[derive(Debug, Default)]
-pub struct Compiler {}
+/// All that some objects compile to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Compiled {
+    /// Units to run.
+    pub units: BTreeMap<UnitId, Unit>,
+    /// Units of refused objects: an older version goes on; where there is none, the stand-in.
+    pub held: BTreeMap<UnitId, Option<Unit>>,
+    /// Objects with problems, in the order in which their fields are read, overlaps last.
+    pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
+}
 
-impl Compiler {
-    /// Takes in a change and says what it made different.
-    pub fn apply(&mut self, _change: Change) -> Delta {
-        Delta::default()
-    }
+/// Compiles objects from scratch.
+pub fn compile(changes: impl IntoIterator<Item = Change>) -> Compiled {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(changes);
+    compiler.compiled()
 }

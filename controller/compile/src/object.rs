@@ -130,7 +130,7 @@ impl Object {
         ObjectRef::new(kind, namespace, meta.name.as_deref().unwrap_or_default())
     }
 
-    fn metadata(&self) -> &ObjectMeta {
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
         match self {
             Self::ApiGateway(object) => &object.metadata,
             Self::ApiRoute(object) => &object.metadata,

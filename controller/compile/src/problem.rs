@@ -54,7 +54,10 @@ pub enum Reason {
     BackendUnusable,
     /// An older rule takes the same requests.
     Shadowed,
-    /// A field has no effect for now.
+    /// What an object needs to know of another can't be read, because that one is refused. The
+    /// object is held, so that a slip in one place takes nothing down in another.
+    ReferenceHeld,
+    /// A field has no effect.
     Ignored,
 }
 
@@ -81,6 +84,7 @@ impl Reason {
             Self::BackendNotFound => "BackendNotFound",
             Self::BackendUnusable => "BackendUnusable",
             Self::Shadowed => "Shadowed",
+            Self::ReferenceHeld => "ReferenceHeld",
             Self::Ignored => "Ignored",
         }
     }
@@ -96,7 +100,8 @@ impl Reason {
             | Self::NoMatchingHostname
             | Self::GatewayNotFound
             | Self::BackendNotFound
-            | Self::BackendUnusable => Severity::Problem,
+            | Self::BackendUnusable
+            | Self::ReferenceHeld => Severity::Problem,
             Self::Shadowed | Self::Ignored => Severity::Warning,
         }
     }
@@ -104,7 +109,7 @@ impl Reason {
     /// Whether an object with such a fault is held: what it was before goes on.
     pub fn holds(self) -> bool {
         match self {
-            Self::Invalid | Self::Unsupported | Self::Duplicate => true,
+            Self::Invalid | Self::Unsupported | Self::Duplicate | Self::ReferenceHeld => true,
             Self::NotAllowedByGateway
             | Self::NoSuchListener
             | Self::NoMatchingHostname

@@ -1,0 +1,127 @@
+//! Attachments: which listeners serve a route, and under which hosts.
+//!
+//! In: the gateways that a route names, and its hosts. Out: the listeners that admit it, each with
+//! the hosts that both have. A gateway that does not serve the route takes nothing from the others:
+//! the route is adopted with the attachments that work.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate_crds::reference::GatewayRef;
+use tollgate_snapshot::{ObjectName, route::Attachment};
+
+use crate::{
+    Reason,
+    findings::{Field, Findings},
+    gateway::Admission,
+    hosts,
+    resources::Lookup,
+};
+
+/// Hosts by gateway and listener: sorted, so that the order in which a route names its gateways
+/// makes no other unit.
+type Places = BTreeMap<(ObjectName, String), BTreeSet<String>>;
+
+/// The listeners that serve a route of `namespace`; `hosts` are well-formed.
+pub(crate) fn attachments(
+    namespace: &str,
+    gateways: &[GatewayRef],
+    hosts: &[String],
+    lookup: &mut Lookup<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<Attachment> {
+    let spec = Field::Root("spec");
+    let field = spec.key("gateways");
+    let mut places = Places::new();
+    for (i, reference) in gateways.iter().enumerate() {
+        let gateway_namespace = reference.namespace.as_deref().unwrap_or(namespace);
+        let gateway = ObjectName::new(gateway_namespace, &reference.name);
+        match admitted(namespace, &gateway, lookup) {
+            Err((reason, message)) => findings.add(reason, field.index(i), message),
+            Ok(admission) => {
+                let listener = reference.listener.as_deref();
+                let found = common_hosts(admission, listener, hosts);
+                if let Err((reason, message)) = place(&gateway, found, &mut places) {
+                    findings.add(reason, field.index(i), message);
+                }
+            }
+        }
+    }
+    let places = places.into_iter();
+    let attachment = |((gateway, listener), hosts): (_, BTreeSet<String>)| Attachment {
+        gateway,
+        listener,
+        hosts: hosts.into_iter().collect(),
+    };
+    places.map(attachment).collect()
+}
+
+type Refused = (Reason, String);
+
+fn admitted<'a>(
+    namespace: &str,
+    gateway: &ObjectName,
+    lookup: &mut Lookup<'a>,
+) -> Result<&'a Admission, Refused> {
+    match lookup.gateway(gateway) {
+        None => {
+            let message = format!("no ApiGateway {gateway}");
+            Err((Reason::GatewayNotFound, message))
+        }
+        // The proxies go on with an older version of the gateway, and with this route's.
+        Some(None) => {
+            let message = format!("ApiGateway {gateway} is refused and can't be read");
+            Err((Reason::ReferenceHeld, message))
+        }
+        Some(Some(admission)) if admission.all_namespaces || *gateway.namespace == *namespace => {
+            Ok(admission)
+        }
+        Some(Some(_)) => {
+            let message = format!("ApiGateway {gateway} admits no routes of namespace {namespace}");
+            Err((Reason::NotAllowedByGateway, message))
+        }
+    }
+}
+
+/// The hosts that a route has at each listener, or why it has none.
+fn common_hosts(
+    admission: &Admission,
+    listener: Option<&str>,
+    hosts: &[String],
+) -> Result<BTreeMap<String, BTreeSet<String>>, Refused> {
+    let mut named = admission.listeners.iter();
+    let mut named = named
+        .by_ref()
+        .filter(|(name, _)| listener.is_none_or(|wanted| wanted == *name))
+        .peekable();
+    if named.peek().is_none() {
+        let names: Vec<&str> = admission.listeners.keys().map(String::as_str).collect();
+        let message = format!("no such listener, there are {}", names.join(", "));
+        return Err((Reason::NoSuchListener, message));
+    }
+    let mut found = BTreeMap::new();
+    for (name, host) in named {
+        let common = hosts.iter().filter_map(|own| hosts::common(host, own));
+        let common: BTreeSet<String> = common.map(str::to_owned).collect();
+        if !common.is_empty() {
+            found.insert(name.clone(), common);
+        }
+    }
+    // A route without a well-formed host has a problem of its own already.
+    if found.is_empty() && !hosts.is_empty() {
+        let message = "no host of the route is among those of the listener".to_owned();
+        return Err((Reason::NoMatchingHostname, message));
+    }
+    Ok(found)
+}
+
+fn place(
+    gateway: &ObjectName,
+    found: Result<BTreeMap<String, BTreeSet<String>>, Refused>,
+    places: &mut Places,
+) -> Result<(), Refused> {
+    for (listener, hosts) in found? {
+        let place = (gateway.clone(), listener);
+        places.entry(place).or_default().extend(hosts);
+    }
+    Ok(())
+}
