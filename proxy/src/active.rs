@@ -38,6 +38,8 @@ impl std::error::Error for Unusable {}
 #[derive(Clone, Debug, Default)]
 pub struct Active {
     units: imbl::OrdMap<UnitId, Unit>,
+    /// The units that stand in for refused objects without an older version.
+    stand_ins: imbl::OrdSet<UnitId>,
     gateways: imbl::OrdMap<ObjectName, Arc<ArmedGateway>>,
     routes: imbl::OrdMap<ObjectName, Arc<ArmedRoute>>,
     functions: Map<ObjectName, FunctionLimits>,
@@ -92,14 +94,20 @@ impl Active {
             .iter()
             .partition(|change| change.id().kind == UnitKind::Gateway);
         for change in first.into_iter().chain(then) {
+            if let UnitChange::Hold { id, .. } = change
+                && self.units.contains_key(id)
+                && !self.stand_ins.contains(id)
+            {
+                continue;
+            }
+            self.stand_ins.remove(change.id());
             let applied = match change {
                 UnitChange::Put(unit) => self.put(unit),
-                UnitChange::Hold {
-                    id,
-                    stand_in: Some(unit),
-                } if !self.units.contains_key(id) => self.put(unit),
-                UnitChange::Hold { .. } => Ok(()),
-                UnitChange::Remove(id) => {
+                UnitChange::Hold { id, stand_in: Some(unit) } => {
+                    self.stand_ins.insert(id.clone());
+                    self.put(unit)
+                }
+                UnitChange::Hold { id, stand_in: None } | UnitChange::Remove(id) => {
                     self.remove(id);
                     Ok(())
                 }
@@ -254,9 +262,9 @@ impl Active {
         self.units.values()
     }
 
-    /// The unit that runs under an id.
-    pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
-        self.units.get(id)
+    /// Whether a unit runs under an id that is not a stand-in.
+    pub fn has_good(&self, id: &UnitId) -> bool {
+        self.units.contains_key(id) && !self.stand_ins.contains(id)
     }
 
     /// The hash of all units.

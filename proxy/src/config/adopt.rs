@@ -1,0 +1,101 @@
+//! Adopt: arm what changed, swap, and say what became of each unit.
+//!
+//! In: changes of units, from wherever the configuration comes. Out: a new [`Active`] in place of the
+//! old one, in one step; and the standing of every unit. A unit that can't be armed, even one that makes
+//! arming panic, costs only itself: its older version goes on. Requests are never seen here.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use tollgate_snapshot::{UnitChange, UnitId};
+
+use crate::active::{Active, Unusable};
+
+/// How a unit stands that is not simply run as its object says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// Its object is refused; the version before is run.
+    HeldAtLastGood,
+    /// Its object is refused and there is no version before; its hosts answer 503, if it has any.
+    HeldWithout,
+    /// The unit can't be armed; the version before is run, if there is one.
+    Rejected(String),
+}
+
+/// Swaps configurations.
+pub struct Adopter {
+    active: Arc<ArcSwap<Active>>,
+    exceptions: BTreeMap<UnitId, Standing>,
+}
+
+impl Adopter {
+    /// Adopts into `active`.
+    pub fn new(active: Arc<ArcSwap<Active>>) -> Self {
+        Self { active, exceptions: BTreeMap::new() }
+    }
+
+    /// Takes in changes, all at once.
+    pub fn adopt(&mut self, changes: &[UnitChange]) {
+        if changes.is_empty() {
+            return;
+        }
+        let before = self.active.load_full();
+        let (after, unusable) = arm_all(&before, changes);
+        self.active.store(Arc::new(after));
+        for change in changes {
+            self.note(before.has_good(change.id()), change);
+        }
+        for (id, why) in unusable {
+            self.exceptions.insert(id, Standing::Rejected(why.0));
+        }
+    }
+
+    fn note(&mut self, had_good: bool, change: &UnitChange) {
+        let standing = match change {
+            UnitChange::Put(_) | UnitChange::Remove(_) => {
+                self.exceptions.remove(change.id());
+                return;
+            }
+            UnitChange::Hold { .. } if had_good => Standing::HeldAtLastGood,
+            UnitChange::Hold { .. } => Standing::HeldWithout,
+        };
+        self.exceptions.insert(change.id().clone(), standing);
+    }
+
+    /// The units that are not simply run as their objects say.
+    pub fn exceptions(&self) -> &BTreeMap<UnitId, Standing> {
+        &self.exceptions
+    }
+}
+
+/// Arms all changes at once; if one of them panics, each on its own, to lose only that one.
+fn arm_all(before: &Active, changes: &[UnitChange]) -> (Active, Vec<(UnitId, Unusable)>) {
+    if let Some(armed) = arm(before, changes) {
+        return armed;
+    }
+    let (mut active, mut unusable) = (before.clone(), Vec::new());
+    for change in changes {
+        match arm(&active, std::slice::from_ref(change)) {
+            Some((next, more)) => {
+                active = next;
+                unusable.extend(more);
+            }
+            None => unusable.push((change.id().clone(), Unusable("arming it panicked".into()))),
+        }
+    }
+    (active, unusable)
+}
+
+/// Arms changes in a copy; none if that panics: the half-changed copy is thrown away.
+fn arm(before: &Active, changes: &[UnitChange]) -> Option<(Active, Vec<(UnitId, Unusable)>)> {
+    let mut next = before.clone();
+    let armed = catch_unwind(AssertUnwindSafe(move || {
+        let unusable = next.apply(changes);
+        (next, unusable)
+    }));
+    armed.ok()
+}
