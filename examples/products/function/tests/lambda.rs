@@ -1,5 +1,7 @@
 //! The function by itself: the real binary behind a Runtime API of the test's own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/runtime.rs"]
 mod runtime;
 
