@@ -142,11 +142,6 @@ impl Vigil {
         }
     }
 
-    /// Whether nothing is being answered or asked.
-    pub(super) fn is_idle(&self) -> bool {
-        self.phase.get() == Phase::Idle
-    }
-
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.clock.now());

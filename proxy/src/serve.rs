@@ -1,0 +1,171 @@
+//! Standalone: a folder of manifests, served until told to stop.
+//!
+//! In: options, and a channel on which being told to stop arrives. Out: open ports, and on stderr where
+//! they are and what is wrong. This file joins the parts and holds none of their logic:
+//!
+//! ```text
+//! directory ──changes──> compile ──units──> adopt ──> Active <── cores <── clients
+//!                                             └──processes──> functions <───┘
+//! ```
+
+mod announce;
+mod source;
+mod view;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+
+use self::{source::Source, view::View};
+use crate::{
+    access_log::{AccessLog, Format},
+    active::Active,
+    admin::{self, Readiness, Site},
+    function::Functions,
+    listen::{Listen, OpenPort},
+    metrics::Metrics,
+};
+
+/// Rest before a port that could not be bound is tried again.
+const BIND_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long the last lines of the access log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of the manifests.
+    pub manifests: PathBuf,
+    /// Threads that serve, one for each core.
+    pub cores: usize,
+    /// Gives every listener a free port instead of its own.
+    pub any_port: bool,
+    /// Address of `/config` and what `health` has; loopback.
+    pub admin: SocketAddr,
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
+    pub health: SocketAddr,
+    /// File to show once ready.
+    pub hint: Option<PathBuf>,
+    /// Longest time that requests may take to finish at the end.
+    pub drain: Duration,
+}
+
+/// Where the access log goes.
+pub struct LogTo {
+    /// How its lines look.
+    pub format: Format,
+    /// What takes them.
+    pub out: Box<dyn io::Write + Send>,
+}
+
+/// Where a proxy that is ready can be reached.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The ports of the gateways.
+    pub ports: Vec<OpenPort>,
+    /// The admin listener.
+    pub admin: SocketAddr,
+    /// The health listener.
+    pub health: SocketAddr,
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// Every request was finished.
+    Drained,
+    /// Time ran out, or it was told twice.
+    CutShort,
+}
+
+/// Serves until `stop` says so once, and then until the last request is finished or it says so again.
+/// `ready` is told where to reach it.
+///
+/// # Errors
+/// When the folder can't be read or an address of ours can't be bound. A bad manifest is no error: it
+/// is said, and what it was before goes on.
+pub async fn run(
+    options: Options,
+    log: LogTo,
+    ready: oneshot::Sender<Reach>,
+    mut stop: mpsc::UnboundedReceiver<()>,
+) -> anyhow::Result<Ended> {
+    let admin_listener = admin::listen_admin(options.admin)?;
+    let health_listener = admin::listen_health(options.health)?;
+    let (admin_at, health_at) = (admin_listener.local_addr()?, health_listener.local_addr()?);
+
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let log = AccessLog::start(log.format, log.out, metrics.access_log_dropped())
+        .context("the access log's thread can't be started")?;
+    let active = Arc::new(ArcSwap::from_pointee(Active::default()));
+    let functions = Functions::new(Handle::current());
+    let view = View::new(Arc::clone(&active), functions.clone(), Arc::clone(&metrics));
+    let readiness = Arc::new(Readiness::default());
+
+    let mut source = Source::open(&options.manifests, &active, &functions, view.clone())?;
+    let mut listen =
+        Listen::start(options.cores, options.any_port, &active, &functions, &metrics, &log)
+            .context("a core's thread can't be started")?;
+    listen.follow();
+    readiness.ready();
+
+    let site = |config| Site {
+        readiness: Arc::clone(&readiness),
+        metrics: Arc::clone(&metrics),
+        config,
+    };
+    let health_site = tokio::spawn(admin::serve(health_listener, site(None)));
+    let admin_site = tokio::spawn(admin::serve(admin_listener, site(Some(view.config()))));
+
+    let mut ports = announce::Ports::default();
+    ports.show(&listen, &view);
+    announce::ready(admin_at, health_at, &active.load(), options.hint.as_deref());
+    let reach =
+        Reach { ports: listen.ports().cloned().collect(), admin: admin_at, health: health_at };
+    // A caller that does not want to know has dropped the other end.
+    let _ = ready.send(reach);
+
+    loop {
+        let unbound = listen.ports().any(|port| port.address.is_err());
+        tokio::select! {
+            _ = stop.recv() => break,
+            () = source.follow() => listen.follow(),
+            () = tokio::time::sleep(BIND_AGAIN), if unbound => listen.follow(),
+        }
+        ports.show(&listen, &view);
+    }
+
+    readiness.draining();
+    tracing::info!("draining");
+    let drained = async {
+        let drained = listen.drain(options.drain).await;
+        functions.stop().await;
+        drained
+    };
+    let ended = tokio::select! {
+        drained = drained => if drained { Ended::Drained } else { Ended::CutShort },
+        _ = stop.recv() => Ended::CutShort,
+    };
+    if ended == Ended::CutShort {
+        functions.kill();
+    }
+    listen.stop();
+    health_site.abort();
+    admin_site.abort();
+    if let Err(error) = log.stop(LOG_PATIENCE) {
+        tracing::warn!("{error}");
+    }
+    Ok(ended)
+}

@@ -1,0 +1,153 @@
+//! What `/config` shows: what is run, what is not and why.
+//!
+//! In: the parts that know. Out: one JSON document, made when it is asked for. Nothing secret is in it:
+//! units hold none, and functions show neither command nor environment.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tollgate_snapshot::{UnitId, UnitKind};
+
+use crate::{
+    active::Active, admin::ConfigView, config::adopt::Standing, function::Functions,
+    listen::OpenPort, metrics::Metrics,
+};
+
+/// Shared with the admin listener.
+#[derive(Clone)]
+pub(super) struct View {
+    active: Arc<ArcSwap<Active>>,
+    functions: Functions,
+    metrics: Arc<Metrics>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+#[derive(Default)]
+struct Shown {
+    ports: Vec<OpenPort>,
+    exceptions: BTreeMap<UnitId, Standing>,
+    problems: Vec<String>,
+}
+
+impl View {
+    pub(super) fn new(
+        active: Arc<ArcSwap<Active>>,
+        functions: Functions,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { active, functions, metrics, shown: Arc::default() }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Shown)) {
+        change(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn set_ports(&self, ports: Vec<OpenPort>) {
+        self.change(|shown| shown.ports = ports);
+    }
+
+    /// Takes in what became of a change of configuration.
+    pub(super) fn set_config(
+        &self,
+        exceptions: &BTreeMap<UnitId, Standing>,
+        problems: Vec<String>,
+    ) {
+        self.change(|shown| {
+            shown.exceptions.clone_from(exceptions);
+            shown.problems = problems;
+        });
+        self.metrics.set_config_held(exceptions.len());
+        let active = self.active.load();
+        let kinds =
+            [UnitKind::Gateway, UnitKind::Route, UnitKind::Function, UnitKind::Endpoints];
+        for kind in kinds {
+            let count = active.units().filter(|unit| unit.id.kind == kind).count();
+            self.metrics.set_units(kind, count);
+        }
+    }
+
+    /// The document, for the admin listener.
+    pub(super) fn config(&self) -> ConfigView {
+        let view = self.clone();
+        Arc::new(move || view.document())
+    }
+
+    fn document(&self) -> Value {
+        let active = self.active.load();
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let units: Vec<_> = active
+            .units()
+            .map(|unit| {
+                json!({
+                    "id": unit.id.to_string(),
+                    "hash": unit.hash.to_string(),
+                    "standing": standing(shown.exceptions.get(&unit.id)),
+                    "payload": *unit.payload,
+                })
+            })
+            .collect();
+        let absent: Vec<_> = shown
+            .exceptions
+            .iter()
+            .filter(|(id, _)| !active.has(id))
+            .map(|(id, exception)| {
+                json!({"id": id.to_string(), "standing": standing(Some(exception))})
+            })
+            .collect();
+        json!({
+            "root": active.root().to_string(),
+            "listeners": listeners(&shown.ports),
+            "units": units,
+            "absent": absent,
+            "functions": functions(&self.functions),
+            "problems": shown.problems,
+        })
+    }
+}
+
+fn standing(exception: Option<&Standing>) -> Value {
+    match exception {
+        None => json!("Active"),
+        Some(Standing::HeldAtLastGood) => json!("HeldAtLastGood"),
+        Some(Standing::HeldWithout) => json!("HeldWithoutLastGood"),
+        Some(Standing::Rejected(why)) => json!(format!("Rejected: {why}")),
+    }
+}
+
+fn listeners(ports: &[OpenPort]) -> Vec<Value> {
+    let each = |port: &OpenPort| {
+        let address = port.address.as_ref().map(ToString::to_string).ok();
+        let problem = port.address.as_ref().err();
+        let names = port.listeners.iter();
+        let row = move |name: &Arc<str>| {
+            let mut row = json!({"gateway": port.gateway, "listener": name});
+            if let Some(address) = &address {
+                row["address"] = json!(address);
+            }
+            if let Some(problem) = problem {
+                row["problem"] = json!(problem);
+            }
+            row
+        };
+        names.map(row).collect::<Vec<_>>()
+    };
+    ports.iter().flat_map(each).collect()
+}
+
+fn functions(functions: &Functions) -> Vec<Value> {
+    let states = functions.states();
+    let row = |state: &crate::function::FunctionState| {
+        json!({
+            "name": state.name.to_string(),
+            "phase": format!("{:?}", state.phase),
+            "restarts": state.restarts,
+            "waiting": state.waiting,
+            "lastInitError": state.last_init_error.as_ref().map(|error| error.to_string()),
+        })
+    };
+    states.iter().map(row).collect()
+}
