@@ -6,3 +6,5 @@ pub mod client_ip;
 pub mod request_id;
 
 pub mod refusal;
+
+pub mod metrics;
