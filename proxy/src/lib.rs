@@ -7,4 +7,5 @@ pub mod request_id;
 
 pub mod refusal;
 
+pub mod access_log;
 pub mod metrics;
