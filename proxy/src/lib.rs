@@ -8,4 +8,5 @@ pub mod request_id;
 pub mod refusal;
 
 pub mod access_log;
+pub mod admin;
 pub mod metrics;
