@@ -5,6 +5,7 @@
 //! since it may hold secrets. A core only ever appends to memory of its own: when the log is not taken
 //! as fast as it comes, lines are dropped and counted, and requests go on.
 
+mod address;
 mod clock;
 mod escape;
 mod json;
@@ -12,9 +13,8 @@ mod readable;
 mod sink;
 
 use std::{
-    fmt,
     io::{IsTerminal, stdout},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
@@ -22,7 +22,7 @@ pub use self::sink::{AccessLog, CoreLog, Unwritten};
 use crate::{metrics::Protocol, refusal::Reason};
 
 /// What the log says of one request. Text that is empty is left out, like what is `None`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// When the request's head had been read.
     pub time: SystemTime,
@@ -50,8 +50,8 @@ pub struct Record<'a> {
     pub route: Option<&'a str>,
     /// The name of the route's rule.
     pub rule: Option<&'a str>,
-    /// Who was asked: an address, a host, a function.
-    pub upstream: Option<&'a dyn fmt::Display>,
+    /// Who was asked.
+    pub upstream: Option<Upstream<'a>>,
     /// From the request's head to the end of the answer.
     pub duration: Duration,
     /// The part of it that the upstream took.
@@ -62,6 +62,15 @@ pub struct Record<'a> {
     pub bytes_out: u64,
     /// The field `User-Agent` as it came.
     pub user_agent: Option<&'a [u8]>,
+}
+
+/// Who was asked for the answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Upstream<'a> {
+    /// The address of an endpoint.
+    Address(SocketAddr),
+    /// A function, or a host that has no address.
+    Name(&'a str),
 }
 
 /// How a line looks.

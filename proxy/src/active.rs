@@ -103,7 +103,10 @@ impl Active {
             self.stand_ins.remove(change.id());
             let applied = match change {
                 UnitChange::Put(unit) => self.put(unit),
-                UnitChange::Hold { id, stand_in: Some(unit) } => {
+                UnitChange::Hold {
+                    id,
+                    stand_in: Some(unit),
+                } => {
                     self.stand_ins.insert(id.clone());
                     self.put(unit)
                 }
@@ -260,6 +263,11 @@ impl Active {
     /// The units that run, sorted.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values()
+    }
+
+    /// Whether a unit runs under an id.
+    pub fn has(&self, id: &UnitId) -> bool {
+        self.units.contains_key(id)
     }
 
     /// Whether a unit runs under an id that is not a stand-in.

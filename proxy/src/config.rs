@@ -3,3 +3,4 @@
 //! In: manifests in a folder. Out: an active configuration, swapped in one step.
 
 pub mod adopt;
+pub mod directory;

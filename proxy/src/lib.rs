@@ -17,4 +17,9 @@ pub mod function;
 pub mod upstream;
 
 pub mod access_log;
+pub mod admin;
 pub mod metrics;
+
+pub mod check;
+pub mod cli;
+pub mod serve;

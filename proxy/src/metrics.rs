@@ -7,7 +7,7 @@
 mod cells;
 mod family;
 mod histogram;
-mod process;
+mod kernel;
 mod scrape;
 
 use std::{

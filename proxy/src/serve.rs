@@ -12,13 +12,7 @@ mod announce;
 mod source;
 mod view;
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -115,9 +109,15 @@ pub async fn run(
     let readiness = Arc::new(Readiness::default());
 
     let mut source = Source::open(&options.manifests, &active, &functions, view.clone())?;
-    let mut listen =
-        Listen::start(options.cores, options.any_port, &active, &functions, &metrics, &log)
-            .context("a core's thread can't be started")?;
+    let mut listen = Listen::start(
+        options.cores,
+        options.any_port,
+        &active,
+        &functions,
+        &metrics,
+        &log,
+    )
+    .context("a core's thread can't be started")?;
     listen.follow();
     readiness.ready();
 
@@ -132,8 +132,11 @@ pub async fn run(
     let mut ports = announce::Ports::default();
     ports.show(&listen, &view);
     announce::ready(admin_at, health_at, &active.load(), options.hint.as_deref());
-    let reach =
-        Reach { ports: listen.ports().cloned().collect(), admin: admin_at, health: health_at };
+    let reach = Reach {
+        ports: listen.ports().cloned().collect(),
+        admin: admin_at,
+        health: health_at,
+    };
     // A caller that does not want to know has dropped the other end.
     let _ = ready.send(reach);
 

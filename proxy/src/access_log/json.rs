@@ -2,12 +2,11 @@
 //!
 //! In: a record. Out: an object with the keys of `docs/access-log.md`, in that order, and a line feed.
 
-use std::{fmt::Write as _, net::IpAddr};
-
 use crate::access_log::{
     Record,
+    address::{push_ip, push_upstream},
     clock::{Clock, push_seconds},
-    escape::{self, Escaping},
+    escape,
 };
 
 /// Appends the line.
@@ -39,8 +38,7 @@ pub(super) fn push(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     text(out, b",\"rule\":\"", record.rule.unwrap_or_default());
     if let Some(upstream) = record.upstream {
         out.extend_from_slice(b",\"upstream\":\"");
-        // Appending to memory never fails; a `Display` that does leaves what it has written.
-        let _ = write!(Escaping(out), "{upstream}");
+        push_upstream(out, upstream);
         out.push(b'"');
     }
     out.extend_from_slice(b",\"duration\":");
@@ -71,20 +69,4 @@ fn text(out: &mut Vec<u8>, key: &[u8], text: &str) {
 fn number(out: &mut Vec<u8>, key: &[u8], number: impl itoa::Integer) {
     out.extend_from_slice(key);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// Most clients come by IPv4, and four small numbers need no formatter.
-fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
-    match ip {
-        IpAddr::V4(ip) => {
-            for (place, octet) in ip.octets().into_iter().enumerate() {
-                let dot: &[u8] = if place == 0 { b"" } else { b"." };
-                number(out, dot, octet);
-            }
-        }
-        IpAddr::V6(ip) => {
-            // Its text is hex digits and colons. Appending to memory never fails.
-            let _ = write!(Escaping(out), "{ip}");
-        }
-    }
 }

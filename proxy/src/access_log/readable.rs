@@ -3,13 +3,9 @@
 //! In: a record. Out: time of day (UTC), status, what was asked for, how long it took, who answered:
 //! `12:00:01 200 GET shop.example.com/products/7 1.2ms products.default/get -> 10.0.0.1:80`.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use crate::access_log::{
-    Record,
-    clock::Clock,
-    escape::{self, Escaping},
-};
+use crate::access_log::{Record, address::push_upstream, clock::Clock, escape};
 
 /// Appends the line.
 pub(super) fn push(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>, colour: bool) {
@@ -33,8 +29,7 @@ pub(super) fn push(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>, co
     push_route(out, record);
     if let Some(upstream) = record.upstream {
         out.extend_from_slice(b" -> ");
-        // Appending to memory never fails; a `Display` that does leaves what it has written.
-        let _ = write!(Escaping(out), "{upstream}");
+        push_upstream(out, upstream);
     }
     if let Some(reason) = record.reason {
         out.push(b' ');

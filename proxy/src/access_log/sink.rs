@@ -6,7 +6,6 @@
 
 use std::{
     convert::Infallible,
-    fmt,
     io::{self, Write},
     mem,
     sync::{
@@ -82,16 +81,9 @@ pub struct AccessLog {
 }
 
 /// The log was not written to its end in the time given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("access log: its last lines are not taken, or a core still writes")]
 pub struct Unwritten;
-
-impl fmt::Display for Unwritten {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("access log: its last lines are not taken, or a core still writes")
-    }
-}
-
-impl std::error::Error for Unwritten {}
 
 impl AccessLog {
     /// Starts the thread that writes to `out`. Dropped lines are added to `dropped`.

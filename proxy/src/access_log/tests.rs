@@ -1,9 +1,11 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::*;
 use crate::access_log::clock::Clock;
 
 const DOC: &str = include_str!("../../../docs/access-log.md");
+
+const UPSTREAM: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 80));
 
 /// 2026-01-02T12:00:01.000250Z.
 fn time() -> SystemTime {
@@ -26,7 +28,7 @@ fn served() -> Record<'static> {
         listener: Some("http"),
         route: Some("default/products"),
         rule: Some("get"),
-        upstream: Some(&"10.0.0.1:80"),
+        upstream: Some(Upstream::Address(UPSTREAM)),
         duration: Duration::from_micros(1_234),
         upstream_duration: Some(Duration::from_micros(1_100)),
         bytes_in: 0,
@@ -115,7 +117,7 @@ fn what_a_client_sends_stays_one_field_of_one_line() {
         method: "GET\"",
         host: "a\\b",
         path: "/\",\"status\":999,\"x\":\"",
-        upstream: Some(&"a\"b"),
+        upstream: Some(Upstream::Name("a\"b")),
         user_agent: Some(b"x\"}\n{\"time\":\"\xff"),
         ..served()
     };

@@ -35,7 +35,10 @@ pub struct Adopter {
 impl Adopter {
     /// Adopts into `active`.
     pub fn new(active: Arc<ArcSwap<Active>>) -> Self {
-        Self { active, exceptions: BTreeMap::new() }
+        Self {
+            active,
+            exceptions: BTreeMap::new(),
+        }
     }
 
     /// Takes in changes, all at once.

@@ -23,7 +23,7 @@ use crate::{
         cells::Cells,
         family::Named,
         histogram::{Histogram, Sum},
-        process,
+        kernel,
     },
     refusal::{Blame, Reason},
 };
@@ -167,10 +167,10 @@ impl Collector for Scrape {
             CONNECTIONS.counter(total(|core| &core.connections.total)),
             UPSTREAM_CONNECTIONS_OPEN.gauge(level(|core| &core.upstream_connections.open)),
             UPSTREAM_CONNECTIONS.counter(total(|core| &core.upstream_connections.total)),
-            RESIDENT_MEMORY.gauge(process::resident_memory_bytes()),
-            CPU.counter(process::cpu_seconds().map(|seconds| ([], seconds))),
-            OPEN_FDS.gauge(process::open_fds()),
-            START_TIME.gauge(Some(process::unix_seconds(self.started))),
+            RESIDENT_MEMORY.gauge(kernel::resident_memory_bytes()),
+            CPU.counter(kernel::cpu_seconds().map(|seconds| ([], seconds))),
+            OPEN_FDS.gauge(kernel::open_fds()),
+            START_TIME.gauge(Some(kernel::unix_seconds(self.started))),
         ]
     }
 }

@@ -5,7 +5,7 @@
 //! here waits.
 
 use std::{
-    fmt, mem,
+    mem,
     net::IpAddr,
     pin::Pin,
     rc::Rc,
@@ -28,7 +28,7 @@ use super::{
     route::Matched,
 };
 use crate::{
-    access_log::Record,
+    access_log::{self, Record},
     active::{port::Port, table::Candidate},
     client_ip::{ClientAddress, client_ip},
     listen::{connection::Link, core::Core},
@@ -77,15 +77,6 @@ struct Asking {
 enum Whom {
     Upstream(Rc<Upstream>),
     Function(ObjectName),
-}
-
-impl fmt::Display for Whom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Upstream(upstream) => fmt::Display::fmt(&upstream.address, f),
-            Self::Function(name) => write!(f, "function/{name}"),
-        }
-    }
 }
 
 impl Pending {
@@ -269,10 +260,15 @@ impl Pending {
 
     fn log(&self, asked: &Asked, outcome: &Outcome) {
         let candidate = asked.candidate.as_deref();
-        let whom = self
-            .upstream
-            .as_ref()
-            .map(|asking| &asking.whom as &dyn fmt::Display);
+        let function;
+        let upstream = match self.upstream.as_ref().map(|asking| &asking.whom) {
+            None => None,
+            Some(Whom::Upstream(upstream)) => Some(access_log::Upstream::Address(upstream.address)),
+            Some(Whom::Function(name)) => {
+                function = format!("function/{name}");
+                Some(access_log::Upstream::Name(&function))
+            }
+        };
         self.core.log(&Record {
             time: self.time,
             request_id: self.request_id.to_str().unwrap_or_default(),
@@ -289,7 +285,7 @@ impl Pending {
                 .or(asked.listener.as_deref()),
             route: candidate.map(|c| &*c.rule.route),
             rule: candidate.map(|c| &*c.rule.name),
-            upstream: whom,
+            upstream,
             duration: outcome.duration,
             upstream_duration: outcome.upstream_duration,
             bytes_in: outcome.bytes_in,

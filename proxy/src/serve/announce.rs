@@ -27,7 +27,12 @@ impl Ports {
     /// Shows the ports that are not as they were.
     pub(super) fn show(&mut self, listen: &Listen, view: &View) {
         let mut now = BTreeMap::new();
-        for OpenPort { gateway, listeners, address } in listen.ports() {
+        for OpenPort {
+            gateway,
+            listeners,
+            address,
+        } in listen.ports()
+        {
             for listener in listeners {
                 now.insert((Arc::clone(gateway), Arc::clone(listener)), address.clone());
             }
@@ -38,7 +43,9 @@ impl Ports {
                     Ok(address) => eprintln!(
                         "listening gateway={gateway} listener={listener} address={address}"
                     ),
-                    Err(why) => eprintln!("problem: ApiGateway {gateway}: listener {listener}: {why}"),
+                    Err(why) => {
+                        eprintln!("problem: ApiGateway {gateway}: listener {listener}: {why}")
+                    }
                 }
             }
         }
@@ -67,7 +74,9 @@ pub(super) fn ready(admin: SocketAddr, health: SocketAddr, active: &Active, hint
 fn routes(active: &Active) -> String {
     let mut rows = Vec::new();
     for unit in active.units() {
-        let Payload::Route(route) = &*unit.payload else { continue };
+        let Payload::Route(route) = &*unit.payload else {
+            continue;
+        };
         let mut hosts: Vec<_> = route.attachments.iter().flat_map(|a| &a.hosts).collect();
         hosts.sort();
         hosts.dedup();
@@ -97,11 +106,14 @@ fn answers(rule: &Rule) -> String {
         Action::Respond(respond) => format!("respond {}", respond.status),
         Action::Redirect(redirect) => format!("redirect {}", redirect.status),
         Action::Forward(forward) => {
-            let targets = forward.backends.iter().map(|backend| match &backend.target {
-                Target::Function { function, .. } => format!("function {function}"),
-                Target::Service { service, port } => format!("service {service}:{port}"),
-                Target::Url { host, port, path } => format!("http://{host}:{port}{path}"),
-            });
+            let targets = forward
+                .backends
+                .iter()
+                .map(|backend| match &backend.target {
+                    Target::Function { function, .. } => format!("function {function}"),
+                    Target::Service { service, port } => format!("service {service}:{port}"),
+                    Target::Url { host, port, path } => format!("http://{host}:{port}{path}"),
+                });
             targets.collect::<Vec<_>>().join(", ")
         }
     }

@@ -39,7 +39,12 @@ impl View {
         functions: Functions,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { active, functions, metrics, shown: Arc::default() }
+        Self {
+            active,
+            functions,
+            metrics,
+            shown: Arc::default(),
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Shown)) {
@@ -62,8 +67,12 @@ impl View {
         });
         self.metrics.set_config_held(exceptions.len());
         let active = self.active.load();
-        let kinds =
-            [UnitKind::Gateway, UnitKind::Route, UnitKind::Function, UnitKind::Endpoints];
+        let kinds = [
+            UnitKind::Gateway,
+            UnitKind::Route,
+            UnitKind::Function,
+            UnitKind::Endpoints,
+        ];
         for kind in kinds {
             let count = active.units().filter(|unit| unit.id.kind == kind).count();
             self.metrics.set_units(kind, count);
@@ -143,10 +152,10 @@ fn functions(functions: &Functions) -> Vec<Value> {
     let row = |state: &crate::function::FunctionState| {
         json!({
             "name": state.name.to_string(),
-            "phase": format!("{:?}", state.phase),
+            "state": state.state.as_str(),
             "restarts": state.restarts,
             "waiting": state.waiting,
-            "lastInitError": state.last_init_error.as_ref().map(|error| error.to_string()),
+            "lastInitError": state.init_error.as_ref().map(|error| error.to_string()),
         })
     };
     states.iter().map(row).collect()

@@ -1,0 +1,56 @@
+//! Scans to units: compile, with the text of every problem kept for whoever asks.
+//!
+//! In: what a scan found. Out: changes of units to adopt at once, and lines about what is new. It keeps
+//! the problems of every object; the objects are kept by the compiler.
+
+use std::collections::BTreeMap;
+
+use tollgate_compile::{Compiler, ObjectRef, Problem, Verdict};
+use tollgate_snapshot::UnitChange;
+
+use super::{Directory, Scan};
+
+/// Compiles what a folder holds.
+#[derive(Default)]
+pub struct Lowering {
+    compiler: Compiler,
+    problems: BTreeMap<ObjectRef, Vec<Problem>>,
+}
+
+impl Lowering {
+    /// Takes in a scan: the changes of units, and the problems that were not there before.
+    pub fn lower(&mut self, scan: &Scan, directory: &Directory) -> (Vec<UnitChange>, Vec<String>) {
+        let delta = self.compiler.apply_all(scan.changes.iter().cloned());
+        let changes = delta.units.into_iter().map(|(id, verdict)| match verdict {
+            Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
+            Some(Verdict::Held { stand_in }) => UnitChange::Hold { id, stand_in },
+            None => UnitChange::Remove(id),
+        });
+        let changes = changes.collect();
+        let mut fresh = Vec::new();
+        for (object, problems) in delta.problems {
+            let known = self.problems.remove(&object).unwrap_or_default();
+            fresh.extend(
+                problems
+                    .iter()
+                    .filter(|problem| !known.contains(problem))
+                    .cloned(),
+            );
+            if !problems.is_empty() {
+                self.problems.insert(object, problems);
+            }
+        }
+        (
+            changes,
+            directory.locations().print_sorted(&scan.problems, &fresh),
+        )
+    }
+
+    /// All that is wrong now, each with its file and line.
+    pub fn problems(&self, directory: &Directory) -> Vec<String> {
+        let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
+        directory
+            .locations()
+            .print_sorted(&directory.problems(), &objects)
+    }
+}

@@ -1,0 +1,107 @@
+//! The folder's changes, made to take effect.
+//!
+//! In: scans of the folder. Out: units adopted, functions set, problems said on stderr and shown in
+//! `/config`. A function is there before a route leads to it, and goes after the last one has left.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tollgate_snapshot::{ObjectName, Payload, UnitChange, UnitKind};
+
+use super::view::View;
+use crate::{
+    active::Active,
+    config::{
+        adopt::Adopter,
+        directory::{Directory, Lowering, Scan, UnusableFolder},
+    },
+    function::{FunctionSpec, Functions},
+};
+
+/// A folder that is followed.
+pub(super) struct Source {
+    directory: Directory,
+    lowering: Lowering,
+    adopter: Adopter,
+    functions: Functions,
+    /// The bounds of each function that is run.
+    bounds: BTreeMap<ObjectName, (Duration, u64)>,
+    view: View,
+}
+
+impl Source {
+    /// Adopts what the folder holds now.
+    pub(super) fn open(
+        dir: &Path,
+        active: &Arc<ArcSwap<Active>>,
+        functions: &Functions,
+        view: View,
+    ) -> Result<Self, UnusableFolder> {
+        let (directory, scan) = Directory::open(dir)?;
+        let mut source = Self {
+            directory,
+            lowering: Lowering::default(),
+            adopter: Adopter::new(Arc::clone(active)),
+            functions: functions.clone(),
+            bounds: BTreeMap::new(),
+            view,
+        };
+        source.take(&scan);
+        Ok(source)
+    }
+
+    /// Waits for the next change of the folder and makes it take effect.
+    pub(super) async fn follow(&mut self) {
+        let scan = self.directory.changed().await;
+        self.take(&scan);
+    }
+
+    fn take(&mut self, scan: &Scan) {
+        let (changes, said) = self.lowering.lower(scan, &self.directory);
+        for line in said {
+            eprintln!("{line}");
+        }
+        self.start_functions(&changes, scan);
+        self.adopter.adopt(&changes);
+        self.stop_functions(&changes);
+        let problems = self.lowering.problems(&self.directory);
+        self.view.set_config(self.adopter.exceptions(), problems);
+    }
+
+    fn start_functions(&mut self, changes: &[UnitChange], scan: &Scan) {
+        let mut touched: Vec<&ObjectName> = scan.processes.keys().collect();
+        for change in changes {
+            if let UnitChange::Put(unit) = change
+                && let Payload::Function(function) = &*unit.payload
+            {
+                let timeout = Duration::from_millis(function.timeout_ms);
+                self.bounds
+                    .insert(unit.id.object.clone(), (timeout, function.memory_mb));
+                touched.push(&unit.id.object);
+            }
+        }
+        for name in touched {
+            let Some((timeout, memory_mb)) = self.bounds.get(name).copied() else {
+                continue;
+            };
+            let process = self.directory.processes().get(name).cloned();
+            let spec = process.map(|process| FunctionSpec {
+                timeout,
+                memory_mb,
+                process,
+            });
+            self.functions.set(name, spec);
+        }
+    }
+
+    fn stop_functions(&mut self, changes: &[UnitChange]) {
+        for change in changes {
+            if let UnitChange::Remove(id) = change
+                && id.kind == UnitKind::Function
+            {
+                self.bounds.remove(&id.object);
+                self.functions.set(&id.object, None);
+            }
+        }
+    }
+}
