@@ -1,8 +1,12 @@
-//! The products example as a user meets it: real HTTP through the real gateway to the real function.
+//! The products example as a user meets it: real HTTP, the real gateway, the real function.
 //!
 //! Each test runs the manifests of `examples/products` in a folder of its own, on free ports.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "products/curl.rs"]
 mod curl;
