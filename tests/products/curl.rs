@@ -1,8 +1,8 @@
-//! The curl lines that `make run` prints and the README shows: each does what the line below it says.
+//! The curl lines that `make run` prints and the README shows: each answers as it says below it.
 //!
-//! A command is followed by its answer: `# STATUS [or STATUS] [TEXT] [- remark]`, with a text that the
-//! answer has in its head or body. The lines are pasted into a shell; where there is no curl, the few
-//! options that they use are read here.
+//! A command is followed by its answer: `# STATUS [or STATUS] [TEXT] [- remark]`, with a text that
+//! the answer has in its head or body. The lines are pasted into a shell; where there is no curl,
+//! the few options that they use are read here.
 
 use std::{fs, net::SocketAddr, process::Command};
 

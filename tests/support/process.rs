@@ -2,9 +2,9 @@
 //! command line.
 //!
 //! In: a folder of manifests. Out: a [`Gateway`] that is ready, with the addresses that it names on
-//! its standard error as `key=value` words. The binaries are built when they are first asked for, with
-//! the profile and into the target folder of the running test: cargo builds those of the package
-//! under test only.
+//! its standard error as `key=value` words. The binaries are built when they are first asked for,
+//! with the profile and into the target folder of the running test: cargo builds those of the
+//! package under test only.
 
 use std::{
     collections::BTreeMap,
@@ -210,8 +210,8 @@ fn note(log: &Mutex<String>, line: &str) {
     log.push('\n');
 }
 
-/// What a line names: `listening … listener=NAME address=ADDRESS`, `admin address=ADDRESS` or `health
-/// address=ADDRESS`, whatever stands around the words.
+/// What a line names: `listening … listener=NAME address=ADDRESS`, `admin address=ADDRESS` or
+/// `health address=ADDRESS`, whatever stands around the words.
 fn address(line: &str) -> Option<(String, SocketAddr)> {
     let words = || line.split_whitespace();
     let value = |key| words().find_map(|word| word.split_once('=').filter(|pair| pair.0 == key));

@@ -1,7 +1,7 @@
 //! The HTTP face: method and path to a call of the store, results and failures to answers.
 //!
-//! In: a request as `lambda_http` gives it. Out: always an answer; a failure is `{"message": …}` with
-//! its status. The id is the event's path parameter, which the gateway has decoded.
+//! In: a request as `lambda_http` gives it. Out: always an answer; a failure is `{"message": …}`
+//! with its status. The id is the event's path parameter, which the gateway has decoded.
 //!
 //! ```text
 //! /v1/products        GET ?limit&next   POST

@@ -1,7 +1,7 @@
 //! The products function: an ordinary AWS Lambda for HTTP API events, with its data in SQLite.
 //!
-//! In: events of payload format 2.0, through `lambda_http`. Out: JSON answers. `PRODUCTS_DB` names the
-//! database file. Nothing here knows which gateway is in front.
+//! In: events of payload format 2.0, through `lambda_http`. Out: JSON answers. `PRODUCTS_DB` names
+//! the database file. Nothing here knows which gateway is in front.
 
 mod api;
 mod product;

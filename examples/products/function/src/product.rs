@@ -81,8 +81,8 @@ pub(crate) fn is_id(text: &str) -> bool {
 impl Draft {
     /// Reads what a client gives for the product `id`, or for a new one without.
     ///
-    /// A client may give back a product as it was shown: `id` must then be the same, and `createdAt`
-    /// is not looked at.
+    /// A client may give back a product as it was shown: `id` must then be the same, and
+    /// `createdAt` is not looked at.
     pub(crate) fn parse(body: &Value, id: Option<&str>) -> Result<Self, Invalid> {
         let fields = object(body, "body")?;
         known(fields, "", &["id", "name", "price", "tags", "createdAt"])?;

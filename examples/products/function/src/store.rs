@@ -1,7 +1,7 @@
 //! Where products are kept: one SQLite file.
 //!
-//! In: valid drafts and ids. Out: products as they are stored. Every call is one transaction, on disk
-//! when it returns. What a valid product is, is not known here.
+//! In: valid drafts and ids. Out: products as they are stored. Every call is one transaction, on
+//! disk when it returns. What a valid product is, is not known here.
 
 use std::{
     error::Error,
@@ -76,8 +76,8 @@ impl Store {
     fn connect(path: &Path) -> Result<Self> {
         let db = Connection::open(path)?;
         db.busy_timeout(BUSY_TIMEOUT)?;
-        // Readers and a writer don't wait for each other, and FULL keeps what was answered through a
-        // loss of power.
+        // Readers and a writer don't wait for each other, and FULL keeps what was answered through
+        // a loss of power.
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.execute(SCHEMA, [])?;
@@ -123,8 +123,8 @@ impl Store {
         Ok(put)
     }
 
-    /// Changes the product `id` by `edit`, which sees it as it is and gives it as it should be; none
-    /// of this id: `None`; a refused edit changes nothing.
+    /// Changes the product `id` by `edit`, which sees it as it is and gives it as it should be;
+    /// none of this id: `None`; a refused edit changes nothing.
     pub(crate) fn edit<E: From<rusqlite::Error>>(
         &mut self,
         id: &str,
