@@ -1,1 +1,3 @@
-//! stub
+//! The data plane: adopts units and serves requests.
+
+pub mod config;

@@ -1,0 +1,5 @@
+//! Manifests below a folder to changes of objects, live: the standalone source of configuration.
+
+pub mod document;
+mod name;
+mod schema;
