@@ -19,6 +19,9 @@ const NAMESPACE: &str = "default";
 /// The kinds of [`GROUP`], for messages.
 const KINDS: &str = "ApiGateway, ApiRoute and Function";
 
+/// Most characters of a key: JSON has no bound, and a bad key deserves a better message than YAML's.
+pub(super) const KEY_MAX: usize = 65_536;
+
 const TOO_MUCH: &str = "nested too deeply, or too large with its aliases resolved";
 
 /// Where in its file a document starts.
@@ -142,8 +145,7 @@ fn options(len: usize) -> Options {
             max_nodes: (2 * len).max(250_000),
             max_events: (4 * len).max(1_000_000),
             max_total_scalar_bytes: usize::MAX,
-            // A key may be as long as a header value; its text is bounded by the file.
-            simple_key_max_lookahead: 65_536,
+            simple_key_max_lookahead: KEY_MAX,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
         with_snippet: false,

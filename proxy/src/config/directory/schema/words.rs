@@ -54,7 +54,7 @@ pub(super) fn field(pointer: &str, below: Option<&str>) -> String {
         if is_index {
             path.push_str(&format!("[{segment}]"));
         } else if segment.is_empty() || segment.contains(['.', '[', ']', '"']) {
-            path.push_str(&format!("[{segment:?}]"));
+            path.push_str(&format!("[{}]", Value::String(segment)));
         } else {
             if !path.is_empty() {
                 path.push('.');
@@ -121,7 +121,7 @@ fn number(limit: &Value) -> String {
 fn types(rule: &Value) -> String {
     let named = rule
         .as_array()
-        .map_or(std::slice::from_ref(rule), Vec::as_slice);
+        .map_or_else(|| std::slice::from_ref(rule), Vec::as_slice);
     let named = named.iter().filter_map(Value::as_str);
     let named: Vec<_> = named.filter(|name| *name != "null").collect();
     named.join(" or ")
