@@ -1,3 +1,4 @@
 //! The data plane: adopts units and serves requests.
 
+pub mod check;
 pub mod config;

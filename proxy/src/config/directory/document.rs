@@ -33,6 +33,16 @@ pub struct Place {
     pub within: String,
 }
 
+impl Place {
+    /// A line, and no document.
+    pub(super) fn line(line: usize) -> Self {
+        Self {
+            line,
+            within: String::new(),
+        }
+    }
+}
+
 /// One object as it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {

@@ -55,10 +55,7 @@ fn a_field_has_a_line() {
     ];
     let lines = Lines::read(BLOCK);
     for (name, line, field, expected) in rows {
-        let place = Place {
-            line,
-            within: String::new(),
-        };
+        let place = Place::line(line);
         assert_eq!(lines.find(&place, field), expected, "{name}");
     }
 }
@@ -76,10 +73,7 @@ fn what_has_no_line_has_its_parents() {
         ("open quote", "spec[\"rules", 5),
     ];
     let lines = Lines::read(BLOCK);
-    let place = Place {
-        line: 2,
-        within: String::new(),
-    };
+    let place = Place::line(2);
     for (name, field, expected) in rows {
         assert_eq!(lines.find(&place, field), expected, "{name}");
     }
@@ -100,10 +94,7 @@ fn items_of_lists_and_json_have_lines() {
 
 #[test]
 fn a_broken_text_has_the_lines_before_the_fault() {
-    let place = Place {
-        line: 2,
-        within: String::new(),
-    };
+    let place = Place::line(2);
     assert_eq!(Lines::read("\na: 1\nb: [").find(&place, "a"), 2);
     assert_eq!(Lines::read("").find(&place, "a"), 2);
     let cycle = Lines::read("\na: &a {<<: *a}\n? [x]\n: y\n");
