@@ -1,5 +1,11 @@
 //! `check`: one line for each problem, with the file and line where it stands.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may fail anywhere"
+)]
+
 use std::{fs, path::Path};
 
 use tollgate_proxy::check::{Outcome, Unchecked, check};
@@ -75,7 +81,7 @@ items:
         "b.yaml:9 ApiRoute default/products spec.rules[0].respnd: unknown field \"respnd\", did you mean \"respond\"",
         "c.yaml:8 Function default/f spec.contract: must be lambda or http, got \"lamda\"",
         "c.yaml:9: unknown kind \"Functon\" of tollgate.dev; the kinds are ApiGateway, ApiRoute and Function",
-        "d/e.json:2: duplicate mapping key: a",
+        "d/e.json:2: the key \"a\" stands twice in one mapping",
     ];
     for line in expected {
         assert!(

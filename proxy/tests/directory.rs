@@ -1,6 +1,12 @@
 //! Manifests below a real folder, live: every way in which files change is noticed, and no broken
 //! state of a file is taken for a deletion.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may fail anywhere"
+)]
+
 use std::{
     fs,
     os::unix::fs::symlink,

@@ -334,7 +334,7 @@ impl Folder {
         match round.documents.remove(position) {
             Some(document) => {
                 claims.given = Some(winner.content);
-                let folder = self.base.join(position.0.parent().unwrap_or(Path::new("")));
+                let folder = self.base.join(position.0.parent().unwrap_or(&position.0));
                 self.give(round, &folder, document::change(document));
             }
             None => {
