@@ -167,7 +167,17 @@ fn unreadable(error: serde_saphyr::Error) -> Unreadable {
         .location()
         .and_then(|location| usize::try_from(location.line()).ok())
         .filter(|line| *line > 0);
-    let text = error.without_snippet().to_string();
+    Unreadable {
+        line,
+        message: message(error.without_snippet()),
+    }
+}
+
+fn message(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return format!("the key {key:?} stands twice in one mapping");
+    }
+    let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     // The library ends its text with the place, which is said before ours.
     let message = match first.split_once(" at line ") {
@@ -175,10 +185,7 @@ fn unreadable(error: serde_saphyr::Error) -> Unreadable {
         Some((message, _)) => message,
         None => first,
     };
-    Unreadable {
-        line,
-        message: message.to_owned(),
-    }
+    message.to_owned()
 }
 
 impl Documents {

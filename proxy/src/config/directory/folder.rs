@@ -19,9 +19,10 @@ use std::{
 use tollgate_compile::{Change, Kind, Object, ObjectRef};
 use tollgate_snapshot::ObjectName;
 
-use crate::function::FunctionProcess;
-
-use super::document::{self, Document, Documents, Place, Stray};
+use super::{
+    document::{self, Document, Documents, Place, Stray},
+    launch::FunctionProcess,
+};
 
 /// What became of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -333,7 +334,7 @@ impl Folder {
         match round.documents.remove(position) {
             Some(document) => {
                 claims.given = Some(winner.content);
-                let folder = self.base.join(position.0.parent().unwrap_or(Path::new("")));
+                let folder = self.base.join(position.0.parent().unwrap_or(&position.0));
                 self.give(round, &folder, document::change(document));
             }
             None => {

@@ -145,6 +145,10 @@ struct Open {
 }
 
 impl Reader {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the rest carries no nodes; the parser may get more of it"
+    )]
     fn take(&mut self, event: Event<'_>, line: usize) {
         match event {
             Event::Scalar(text, _, anchor, _) => {
@@ -166,7 +170,6 @@ impl Reader {
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
             }
-            // The rest carries no nodes; the parser may get more of it.
             _ => {}
         }
     }

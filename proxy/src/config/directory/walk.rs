@@ -59,13 +59,16 @@ pub(super) fn list(root: &Path, enter: impl FnMut(&Path) -> Result<(), String>) 
 pub(super) fn read(path: &Path) -> Reading {
     match try_read(path) {
         Ok(reading) => reading,
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => {
+        Err(error) => {
+            let kind = error.kind();
+            if kind == io::ErrorKind::NotFound && path.is_symlink() {
                 Reading::Unreadable("a link to nothing".into())
+            } else if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                Reading::Gone
+            } else {
+                Reading::Unreadable(kind.to_string())
             }
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reading::Gone,
-            kind => Reading::Unreadable(kind.to_string()),
-        },
+        }
     }
 }
 

@@ -212,7 +212,7 @@ fn a_text_that_is_no_yaml_is_unreadable() {
     );
     let rows = [
         ("open bracket", "a: 1\nb: [", Some("unclosed bracket '['")),
-        ("duplicate key", "a: 1\nb: 2\na: 3", Some("duplicate")),
+        ("duplicate key", "a: 1\nb: 2\na: 3", Some("twice")),
         ("unknown alias", "a: *b", Some("anchor")),
         ("not a number", "a: .nan", None),
         ("aliases that multiply", &bomb, Some("too large")),
