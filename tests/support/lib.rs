@@ -1,9 +1,3 @@
-//! What several tests need: builders and the real binaries. No test is here.
+//! What the tests share.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-pub mod process;
+pub mod manifests;

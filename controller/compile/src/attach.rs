@@ -35,15 +35,16 @@ pub(crate) fn attachments(
     for (i, reference) in gateways.iter().enumerate() {
         let gateway_namespace = reference.namespace.as_deref().unwrap_or(namespace);
         let gateway = ObjectName::new(gateway_namespace, &reference.name);
-        match admitted(namespace, &gateway, lookup) {
-            Err((reason, message)) => findings.add(reason, field.index(i), message),
-            Ok(admission) => {
-                let listener = reference.listener.as_deref();
-                let found = common_hosts(admission, listener, hosts);
-                if let Err((reason, message)) = place(&gateway, found, &mut places) {
-                    findings.add(reason, field.index(i), message);
+        let found = admitted(namespace, &gateway, lookup)
+            .and_then(|admission| common_hosts(admission, reference.listener.as_deref(), hosts));
+        match found {
+            Ok(found) => {
+                for (listener, hosts) in found {
+                    let place = (gateway.clone(), listener);
+                    places.entry(place).or_default().extend(hosts);
                 }
             }
+            Err((reason, message)) => findings.add(reason, field.index(i), message),
         }
     }
     let places = places.into_iter();
@@ -88,18 +89,21 @@ fn common_hosts(
     listener: Option<&str>,
     hosts: &[String],
 ) -> Result<BTreeMap<String, BTreeSet<String>>, Refused> {
-    let mut named = admission.listeners.iter();
-    let mut named = named
-        .by_ref()
-        .filter(|(name, _)| listener.is_none_or(|wanted| wanted == *name))
-        .peekable();
-    if named.peek().is_none() {
+    if let Some(wanted) = listener
+        && !admission.listeners.contains_key(wanted)
+    {
         let names: Vec<&str> = admission.listeners.keys().map(String::as_str).collect();
-        let message = format!("no such listener, there are {}", names.join(", "));
+        let message = format!(
+            "no listener {wanted:?}, the gateway has {}",
+            names.join(", ")
+        );
         return Err((Reason::NoSuchListener, message));
     }
     let mut found = BTreeMap::new();
-    for (name, host) in named {
+    for (name, host) in &admission.listeners {
+        if listener.is_some_and(|wanted| wanted != name) {
+            continue;
+        }
         let common = hosts.iter().filter_map(|own| hosts::common(host, own));
         let common: BTreeSet<String> = common.map(str::to_owned).collect();
         if !common.is_empty() {
@@ -112,16 +116,4 @@ fn common_hosts(
         return Err((Reason::NoMatchingHostname, message));
     }
     Ok(found)
-}
-
-fn place(
-    gateway: &ObjectName,
-    found: Result<BTreeMap<String, BTreeSet<String>>, Refused>,
-    places: &mut Places,
-) -> Result<(), Refused> {
-    for (listener, hosts) in found? {
-        let place = (gateway.clone(), listener);
-        places.entry(place).or_default().extend(hosts);
-    }
-    Ok(())
 }

@@ -232,7 +232,7 @@ fn shadowed(claim: &Claim, own: &Claimant, winner: &Claimant) -> Problem {
         &own.route,
         format!("spec.rules[{}].match[{}]", own.rule, own.one),
         Reason::Shadowed,
-        format!("its requests for host {host} at {gateway} {listener} go to {whose}"),
+        format!("its requests for host {host} at listener {listener} of {gateway} go to {whose}"),
     )
 }
 

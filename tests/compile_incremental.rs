@@ -1,0 +1,298 @@
+//! Compile has no history: whatever the edits that led to some objects, the result is that of
+//! compiling those objects from scratch; and its deltas, replayed, give that result.
+
+use std::collections::BTreeMap;
+
+use proptest::{
+    collection::vec,
+    prelude::{Strategy, any, prop_oneof},
+    sample::select,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use tollgate_compile::{
+    Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Verdict, compile,
+};
+use tollgate_tests::manifests;
+
+/// Objects of few names and few ways to differ, so that they meet.
+fn object() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => route(),
+        2 => gateway(),
+        1 => service(),
+        1 => slice(),
+        1 => function(),
+    ]
+}
+
+fn namespace() -> impl Strategy<Value = &'static str> {
+    select(vec!["shop", "shop", "shop", "infra"])
+}
+
+fn metadata() -> impl Strategy<Value = String> {
+    let created = select(vec![
+        "",
+        ", creationTimestamp: \"2026-01-01T00:00:00Z\"",
+        ", creationTimestamp: \"2026-02-01T00:00:00Z\"",
+    ]);
+    (select(vec!["a", "b", "c"]), namespace(), created).prop_map(|(name, namespace, created)| {
+        format!("{{name: {name}, namespace: {namespace}{created}}}")
+    })
+}
+
+fn route() -> impl Strategy<Value = String> {
+    let gateways = select(vec![
+        "[{name: a}]",
+        "[{name: a}, {name: b}]",
+        "[{name: a, namespace: infra}, {name: c}]",
+        "[{name: a, listener: two}]",
+        "[]",
+    ]);
+    let hosts = select(vec![
+        "[]",
+        "[a.example.com]",
+        "[\"*.example.com\", b.example.com]",
+        "[-]",
+        "5",
+    ]);
+    let base = select(vec!["/v1", "/", "//", "/{x}", "7"]);
+    (metadata(), gateways, hosts, base, vec(rule(), 0..4)).prop_map(
+        |(metadata, gateways, hosts, base, rules)| {
+            format!(
+                "apiVersion: tollgate.dev/v1alpha1\nkind: ApiRoute\nmetadata: {metadata}\nspec:\n  gateways: {gateways}\n  hostnames: {hosts}\n  basePath: {base}\n  rules: [{}]\n",
+                rules.join(", ")
+            )
+        },
+    )
+}
+
+fn rule() -> impl Strategy<Value = String> {
+    let name = select(vec!["one", "two", "three", "four", "five"]);
+    let path = select(vec!["/x", "/x/{id}", "/x/{name}", "/v1/x", "/x//y"]);
+    let action = select(vec![
+        "respond: {status: 200}",
+        "backends: [{service: {name: a, port: 80}}]",
+        "backends: [{service: {name: b, port: web}}]",
+        "backends: [{function: {name: a}}, {service: {name: c, port: 80}}]",
+        "backends: {}",
+    ]);
+    (name, path, action).prop_map(|(name, path, action)| {
+        format!("{{name: {name}, match: [{{path: \"{path}\"}}], {action}}}")
+    })
+}
+
+fn gateway() -> impl Strategy<Value = String> {
+    let listeners = select(vec![
+        "[{name: one, port: 80, protocol: HTTP}]",
+        "[{name: one, port: 80, protocol: HTTP, hostname: \"*.example.com\"}, {name: two, port: 81, protocol: HTTP}]",
+        "[{name: one, port: 80, protocol: HTTP, hostname: \"-\"}]",
+        "[{name: one, port: 80, protocol: HTTP}, {name: one, port: 80, protocol: HTTP}]",
+        "[{name: two, port: x, protocol: HTTP}]",
+        "5",
+    ]);
+    let allow = select(vec!["[]", "[{namespaces: All}]", "[{namespaces: None}]"]);
+    let count = select(vec!["1", "0"]);
+    (metadata(), listeners, allow, count).prop_map(|(metadata, listeners, allow, count)| {
+        format!(
+            "apiVersion: tollgate.dev/v1alpha1\nkind: ApiGateway\nmetadata: {metadata}\nspec:\n  listeners: {listeners}\n  allow: {allow}\n  limits: {{headerCount: {count}}}\n"
+        )
+    })
+}
+
+fn service() -> impl Strategy<Value = String> {
+    let spec = select(vec![
+        "{ports: [{port: 80}]}",
+        "{ports: [{name: web, port: 80}, {name: admin, port: 81}]}",
+        "{ports: [{name: web, port: 8080}]}",
+        "{ports: [{name: web, port: 0}]}",
+        "{type: ExternalName, externalName: a.example.com}",
+        "{ports: 5}",
+    ]);
+    (metadata(), spec).prop_map(|(metadata, spec)| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}\nspec: {spec}\n")
+    })
+}
+
+fn slice() -> impl Strategy<Value = String> {
+    let names = (
+        select(vec!["a", "b", "c"]),
+        namespace(),
+        select(vec!["a", "b", "c"]),
+    );
+    let ports = select(vec![
+        "[{port: 8080}]",
+        "[{name: web, port: 8080}]",
+        "[]",
+        "5",
+    ]);
+    let address = select(vec!["10.0.0.1", "10.0.0.2", "x"]);
+    (names, ports, address, any::<bool>()).prop_map(|((name, namespace, service), ports, address, ready)| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {service}}}}}\naddressType: IPv4\nports: {ports}\nendpoints: [{{addresses: [{address}], conditions: {{ready: {ready}, serving: true, terminating: true}}}}]\n"
+        )
+    })
+}
+
+fn function() -> impl Strategy<Value = String> {
+    let spec = select(vec![
+        "{contract: lambda, process: {command: [x]}}",
+        "{contract: lambda, process: {command: [x]}, concurrency: 2}",
+        "{contract: http, process: {command: [x]}}",
+        "{contract: other}",
+    ]);
+    (metadata(), spec).prop_map(|(metadata, spec)| {
+        format!("apiVersion: tollgate.dev/v1alpha1\nkind: Function\nmetadata: {metadata}\nspec: {spec}\n")
+    })
+}
+
+fn removal() -> impl Strategy<Value = Change> {
+    let kinds = vec![
+        Kind::ApiGateway,
+        Kind::ApiRoute,
+        Kind::Function,
+        Kind::Service,
+        Kind::EndpointSlice,
+    ];
+    (select(kinds), namespace(), select(vec!["a", "b", "c"]))
+        .prop_map(|(kind, namespace, name)| Change::Remove(ObjectRef::new(kind, namespace, name)))
+}
+
+fn edit() -> impl Strategy<Value = Change> {
+    let put = object().prop_filter_map("not a manifest", |text| manifests::changes(&text).pop());
+    prop_oneof![4 => put, 1 => removal()]
+}
+
+fn name(change: &Change) -> ObjectRef {
+    match change {
+        Change::Put(object) => object.reference(),
+        Change::Refuse { object, .. } | Change::Remove(object) => object.clone(),
+    }
+}
+
+fn replay(delta: Delta, onto: &mut Compiled) {
+    for (id, verdict) in delta.units {
+        onto.units.remove(&id);
+        onto.held.remove(&id);
+        match verdict {
+            Some(Verdict::Unit(unit)) => drop(onto.units.insert(id, unit)),
+            Some(Verdict::Held { stand_in }) => drop(onto.held.insert(id, stand_in)),
+            None => {}
+        }
+    }
+    for (object, problems) in delta.problems {
+        match problems.is_empty() {
+            true => drop(onto.problems.remove(&object)),
+            false => drop(onto.problems.insert(object, problems)),
+        }
+    }
+}
+
+fn check(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
+    let mut compiler = Compiler::default();
+    let mut objects = BTreeMap::new();
+    let mut replayed = Compiled::default();
+    for batch in batches {
+        for change in &batch {
+            objects.insert(name(change), change.clone());
+        }
+        replay(compiler.apply_all(batch), &mut replayed);
+        let scratch = compile(objects.values().cloned());
+        proptest::prop_assert_eq!(&compiler.compiled(), &scratch);
+        proptest::prop_assert_eq!(&replayed, &scratch);
+    }
+    Ok(())
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+#[test]
+fn any_edits_lead_to_what_a_start_from_scratch_gives() {
+    let edits = vec(edit().prop_map(|change| vec![change]), 1..40);
+    runner(96).run(&edits, check).unwrap();
+}
+
+#[test]
+fn edits_taken_together_lead_to_the_same() {
+    let batches = vec(vec(edit(), 1..12), 1..8);
+    runner(48).run(&batches, check).unwrap();
+}
+
+#[test]
+fn an_edit_that_changes_nothing_says_nothing() {
+    let objects = vec(edit(), 1..20);
+    let outcome = runner(48).run(&objects, |changes| {
+        let mut compiler = Compiler::default();
+        compiler.apply_all(changes.clone());
+        let mut last = BTreeMap::new();
+        for change in changes {
+            last.insert(name(&change), change);
+        }
+        let again = compiler.apply_all(last.into_values());
+        proptest::prop_assert_eq!(again, Delta::default());
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+const READ_SERVICE: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiRoute
+metadata: {name: a, namespace: shop}
+spec:
+  gateways: [{name: a}]
+  rules: [{name: one, match: [{path: /}], backends: [{service: {name: a, port: 80}}]}]
+";
+
+const SLICE: &str = "\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: a, namespace: shop, labels: {kubernetes.io/service-name: a}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.0.0.1]}]
+";
+
+/// What an edit costs shows in what it says: a pod that comes or goes is no news for routes.
+#[test]
+fn a_slice_touches_the_endpoints_alone() {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(manifests::changes(READ_SERVICE));
+    let delta = compiler.apply_all(manifests::changes(SLICE));
+    let units: Vec<_> = delta.units.keys().map(ToString::to_string).collect();
+    assert_eq!(units, ["endpoints/shop/a"]);
+    assert!(delta.problems.is_empty());
+}
+
+#[test]
+fn a_service_has_a_unit_only_while_a_route_reads_it() {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(manifests::changes(READ_SERVICE));
+    let delta = compiler.apply(Change::Remove(ObjectRef::new(Kind::ApiRoute, "shop", "a")));
+    let units = delta.units.iter();
+    let units: Vec<_> = units
+        .map(|(id, unit)| (id.to_string(), unit.is_some()))
+        .collect();
+    let gone = [("route/shop/a", false), ("endpoints/shop/a", false)];
+    assert_eq!(units, gone.map(|(id, there)| (id.to_owned(), there)));
+}
+
+#[test]
+fn an_object_reads_back_under_its_name() {
+    let put = manifests::changes("kind: Service\nmetadata: {name: a}\n").pop();
+    let Some(Change::Put(object)) = put else {
+        panic!("not read")
+    };
+    assert!(matches!(object, Object::Service(_)));
+    assert_eq!(object.reference().to_string(), "Service default/a");
+}
