@@ -84,8 +84,8 @@ impl Running {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} has ended with {status}", self.name);
+            if self.child.try_wait()?.is_some() {
+                bail!("{} does not run", self.name);
             }
             match ready() {
                 Ok(()) => return Ok(()),
@@ -106,13 +106,14 @@ impl Running {
         }
     }
 
-    /// SIGTERM, and after the deadline SIGKILL.
+    /// SIGTERM, and after the deadline SIGKILL. A process that needs that, or none, has a fault.
     fn stop(mut self) -> anyhow::Result<()> {
         let id = i32::try_from(self.child.id())?;
         let pid = Pid::from_raw(id).context("process id 0")?;
-        if self.child.try_wait()?.is_none() {
-            kill_process(pid, Signal::TERM)?;
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} has ended by itself with {status}", self.name);
         }
+        kill_process(pid, Signal::TERM)?;
         if self.wait_for_end()?.is_none() {
             self.child.kill()?;
             self.child.wait()?;
@@ -132,20 +133,26 @@ impl Running {
         Ok(None)
     }
 
-    /// Adds the last lines of standard error to a failure.
-    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+    /// Adds to a failure what the process has to do with it: its end, its last words.
+    fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
         let mut text = String::new();
         let mut stderr = Aside {
             file: &self.stderr,
             position: 0,
         };
-        let read = stderr.read_to_string(&mut text);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines[lines.len().saturating_sub(20)..].join("\n");
-        match read {
-            Ok(_) if !last.is_empty() => error.context(format!("{} says: {last}", self.name)),
-            Ok(_) => error.context(self.name.clone()),
+        let error = match stderr.read_to_string(&mut text) {
+            Ok(_) if text.trim().is_empty() => error,
+            Ok(_) => {
+                let lines: Vec<&str> = text.lines().collect();
+                let last = lines[lines.len().saturating_sub(20)..].join("\n");
+                error.context(format!("{} says: {last}", self.name))
+            }
             Err(unread) => error.context(format!("{}: unreadable output: {unread}", self.name)),
+        };
+        match self.child.try_wait() {
+            Ok(Some(status)) => error.context(format!("{} has ended with {status}", self.name)),
+            Ok(None) => error,
+            Err(unknown) => error.context(format!("{}: unknown state: {unknown}", self.name)),
         }
     }
 }
@@ -200,6 +207,21 @@ mod tests {
         let error = format!("{:#}", outcome.unwrap_err());
         assert!(error.contains("no such port"), "{error}");
         assert!(error.contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn a_process_that_ends_too_early_is_a_failure() {
+        let scratch = tempfile::tempdir().unwrap();
+        let outcome = during(scratch.path(), "contender", &shell("exit 0"), |running| {
+            let started = Instant::now();
+            while running.child.try_wait()?.is_none() {
+                assert!(started.elapsed() < DEADLINE);
+                thread::yield_now();
+            }
+            Ok(())
+        });
+        let error = format!("{:#}", outcome.unwrap_err());
+        assert!(error.contains("has ended by itself"), "{error}");
     }
 
     #[test]

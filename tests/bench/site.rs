@@ -149,6 +149,7 @@ impl Site {
                 admin,
             })
         })
+        .with_context(|| contender.as_str())
     }
 
     /// The setting of one run, with the ports to listen on: serving, admin, health.
