@@ -203,10 +203,7 @@ fn mutated_values_are_compiled_or_refused() {
             let at = document.index(documents.len());
             mutate(&mut documents[at], mutation);
         }
-        let changes: Vec<_> = documents
-            .into_iter()
-            .filter_map(manifests::change)
-            .collect();
+        let changes: Vec<_> = documents.iter().filter_map(manifests::change).collect();
         let compiled = compile(changes);
         for id in compiled.held.keys() {
             let named = |name: &ObjectRef| name.name == id.object;
@@ -255,7 +252,7 @@ fn manifests_without_any_sense_are_refused_one_by_one() {
         manifest.insert("kind".into(), json!(kind));
         manifest.insert("metadata".into(), json!({"name": name}));
         manifest.insert("spec".into(), json!({ &*field: value }));
-        compile(manifests::change(Value::Object(manifest)));
+        compile(manifests::change(&Value::Object(manifest)));
         Ok(())
     });
     outcome.unwrap();

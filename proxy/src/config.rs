@@ -1,6 +1,6 @@
-//! Where configuration comes from.
+//! Where the configuration comes from and how it takes effect.
 //!
-//! In: manifests below a folder. Out: changes to objects, which compile takes. What is done with
-//! them, and how units are adopted, is not known here.
+//! In: manifests in a folder. Out: an active configuration, swapped in one step.
 
+pub mod adopt;
 pub mod directory;

@@ -1,3 +1,10 @@
-//! What the tests share.
+//! What several tests need: builders, the proxy in this process, the real binaries. No test is here.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+pub mod client;
+pub mod gateway;
 pub mod manifests;
+pub mod process;
+pub mod upstream;
+pub mod write;

@@ -14,6 +14,7 @@ mod folder;
 mod launch;
 mod lines;
 mod locations;
+mod lowering;
 mod name;
 mod schema;
 mod walk;
@@ -27,14 +28,16 @@ use std::{
 };
 
 pub use folder::{FileProblem, Scan};
-pub use launch::FunctionProcess;
 pub use locations::Locations;
+pub use lowering::Lowering;
 pub use tollgate_compile as compile;
 use tollgate_compile::Change;
 use tollgate_snapshot::ObjectName;
 pub use watch::Directory;
 
 use folder::{Folder, Reading};
+
+use crate::function::FunctionProcess;
 
 /// Why a folder of manifests can't be used at all.
 #[derive(Debug)]

@@ -144,14 +144,13 @@ mod tests {
     use super::*;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = lines.iter().map(|(name, value)| {
-            (
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
-            )
-        });
-        let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value)| drop(headers.append(name, value)));
+            );
+        }
         headers
     }
 

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tollgate_snapshot::{ObjectName, Payload, UnitChange, UnitKind};
+use tollgate_snapshot::{ObjectName, Payload, UnitChange, UnitId, UnitKind};
 
 use super::view::View;
 use crate::{
@@ -81,6 +81,9 @@ impl Source {
             }
         }
         for name in touched {
+            if self.is_held(name, changes) {
+                continue;
+            }
             let Some((timeout, memory_mb)) = self.bounds.get(name).copied() else {
                 continue;
             };
@@ -91,6 +94,19 @@ impl Source {
                 process,
             });
             self.functions.set(name, spec);
+        }
+    }
+
+    /// Whether a function's newest version is refused: then the process of the one before goes on, too.
+    fn is_held(&self, name: &ObjectName, changes: &[UnitChange]) -> bool {
+        let id = UnitId {
+            kind: UnitKind::Function,
+            object: name.clone(),
+        };
+        match changes.iter().find(|change| *change.id() == id) {
+            Some(UnitChange::Hold { .. }) => true,
+            Some(UnitChange::Put(_) | UnitChange::Remove(_)) => false,
+            None => self.adopter.exceptions().contains_key(&id),
         }
     }
 

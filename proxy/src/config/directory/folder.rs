@@ -19,10 +19,9 @@ use std::{
 use tollgate_compile::{Change, Kind, Object, ObjectRef};
 use tollgate_snapshot::ObjectName;
 
-use super::{
-    document::{self, Document, Documents, Place, Stray},
-    launch::FunctionProcess,
-};
+use crate::function::FunctionProcess;
+
+use super::document::{self, Document, Documents, Place, Stray};
 
 /// What became of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]

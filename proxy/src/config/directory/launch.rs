@@ -3,34 +3,11 @@
 //! In: a Function's `spec.process` and the folder of its manifest. Out: a command line with every
 //! path resolved. A proxy that is fed by a controller never sees one, and so cannot start one.
 
-use std::{
-    fmt,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use tollgate_crds::{Function, function::Process};
 
-/// A command that serves a function, ready to be started.
-#[derive(Clone, Eq, PartialEq)]
-pub struct FunctionProcess {
-    /// The program and its arguments, at least the program. A program without a slash is looked up
-    /// in `PATH`.
-    pub command: Vec<String>,
-    /// Absolute folder in which it runs.
-    pub working_dir: PathBuf,
-    /// The user's environment variables, in the order of the manifest.
-    pub env: Vec<(String, String)>,
-}
-
-impl fmt::Debug for FunctionProcess {
-    /// Without the environment, which may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FunctionProcess")
-            .field("command", &self.command)
-            .field("working_dir", &self.working_dir)
-            .finish_non_exhaustive()
-    }
-}
+use crate::function::FunctionProcess;
 
 impl FunctionProcess {
     /// The process of a function whose manifest is in the absolute `folder`; none, if it has none.

@@ -1,0 +1,3 @@
+//! Flows: the proxy in this process, real sockets on both sides.
+
+mod forward;
