@@ -14,6 +14,7 @@
 pub mod answer;
 pub mod event;
 
+mod attempt;
 mod child;
 mod environment;
 mod output;

@@ -118,7 +118,7 @@ fn inherited() -> Vec<(&'static str, OsString)> {
         .into_iter()
         .filter_map(own)
         .collect();
-    all.push(own("TZ").unwrap_or(("TZ", ":UTC".into())));
+    all.push(own("TZ").unwrap_or_else(|| ("TZ", ":UTC".into())));
     all
 }
 

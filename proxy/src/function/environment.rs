@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI32, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use tollgate_snapshot::ObjectName;
 
 use super::{
     CallError, FunctionSpec, FunctionState, event,
-    queue::{Answer, Attempt, ConnectionId, Due, InitError, Next, Poll, Queue, Recipient},
+    queue::{Answer, ConnectionId, Due, InitError, Next, Poll, Queue, Recipient},
 };
 
 /// One environment of a function.
@@ -180,9 +180,9 @@ impl Environment {
         self.changed.notify_one();
     }
 
-    /// The process is told to go: its parked `/next` ends.
-    pub(super) fn stopping(&self) {
-        self.queue().stopping();
+    /// The process is told to go, or has gone: it gets no more events.
+    pub(super) fn close(&self) {
+        self.queue().close();
     }
 
     /// The supervision is over.
@@ -242,13 +242,4 @@ fn arn(name: &ObjectName, spec: &FunctionSpec) -> String {
         .unwrap_or("local");
     let account = event::account_id(&name.namespace);
     format!("arn:aws:lambda:{region}:{account}:function:{}", name.name)
-}
-
-/// The deadline of an attempt as `Lambda-Runtime-Deadline-Ms` has it: milliseconds of Unix time.
-pub(super) fn deadline_ms(attempt: &Attempt) -> u128 {
-    let left = attempt.deadline.saturating_duration_since(Instant::now());
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    (now + left).as_millis()
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::CallError;
+use super::{CallError, attempt::Attempt};
 
 /// Most calls that wait for the slot.
 pub(super) const WAITING_MAX: usize = 1_000;
@@ -24,6 +24,8 @@ const LATE_MAX: usize = 1_000;
 /// Longest time from the start of a process to its first `/next`, and from the loss of a parked
 /// `/next` to another one. AWS gives an environment as long.
 pub(super) const INIT_MAX: Duration = Duration::from_secs(10);
+/// Longest timeout: a day, so that no deadline is beyond what a clock can say. AWS has 15 minutes.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a caller gets.
 pub(super) type Answer = Result<Bytes, CallError>;
@@ -44,50 +46,6 @@ impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.error_type, self.message)
     }
-}
-
-/// One delivery of an event. Its id is new for each, so that no answer can reach another call.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    /// `Lambda-Runtime-Aws-Request-Id`.
-    pub(super) id: String,
-    /// `Lambda-Runtime-Invocation-Id`, which new runtimes echo.
-    pub(super) nonce: String,
-    /// `Lambda-Runtime-Trace-Id`.
-    pub(super) trace_id: String,
-    /// The event.
-    pub(super) event: Bytes,
-    /// When the function's timeout is over.
-    pub(super) deadline: Instant,
-}
-
-impl Attempt {
-    fn new(event: Bytes, deadline: Instant) -> Self {
-        let uuid = || {
-            uuid::Builder::from_random_bytes(random())
-                .into_uuid()
-                .to_string()
-        };
-        Self {
-            id: uuid(),
-            nonce: uuid(),
-            trace_id: trace_id(),
-            event,
-            deadline,
-        }
-    }
-}
-
-/// A trace of its own for each attempt, not sampled, in the form of X-Ray.
-fn trace_id() -> String {
-    let seconds = jiff::Timestamp::now().as_second();
-    let root = fastrand::u128(..) >> 32;
-    let parent = fastrand::u64(..);
-    format!("Root=1-{seconds:08x}-{root:024x};Parent={parent:016x};Sampled=0")
-}
-
-fn random() -> [u8; 16] {
-    fastrand::u128(..).to_ne_bytes()
 }
 
 /// A parked `/next`.
@@ -171,8 +129,6 @@ enum Phase {
     Ready(Poll),
     /// It has an event.
     Running(Running),
-    /// It is told to go.
-    Stopping,
 }
 
 /// What a look at an environment shows.
@@ -209,6 +165,8 @@ pub(super) struct Queue {
     /// Longest time for one call, from the delivery of its event.
     timeout: Duration,
     phase: Phase,
+    /// The process is as good as gone: it gets no more events, but what it posts still counts.
+    closed: bool,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     late: VecDeque<String>,
@@ -223,8 +181,9 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
-            timeout,
+            timeout: timeout.min(TIMEOUT_MAX),
             phase: Phase::Down,
+            closed: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             late: VecDeque::new(),
@@ -271,13 +230,16 @@ impl Queue {
     /// A process was started.
     pub(super) fn started(&mut self, now: Instant) {
         self.phase = Phase::Starting(now + INIT_MAX);
+        self.closed = false;
     }
 
     /// The process asks for an event.
     pub(super) fn arrive(&mut self, poll: Poll, now: Instant) -> Next {
+        if self.closed {
+            return Next::Closed;
+        }
         match &mut self.phase {
             Phase::Down | Phase::Failed => return Next::Refused,
-            Phase::Stopping => return Next::Closed,
             Phase::Running(running) if running.answer.is_some() && running.connection.is_some() => {
                 // The reply may have been lost on its way: the same event once more.
                 running.connection = Some(poll.connection);
@@ -299,9 +261,10 @@ impl Queue {
     /// A parked poll looks for an event. What it gets is delivered from here on.
     pub(super) fn take(&mut self, wake: &Arc<Notify>, now: Instant) -> Next {
         let connection = match &self.phase {
+            _ if self.closed => return Next::Closed,
             Phase::Ready(poll) if Arc::ptr_eq(&poll.wake, wake) => poll.connection,
-            Phase::Stopping | Phase::Down => return Next::Closed,
             Phase::Ready(_)
+            | Phase::Down
             | Phase::Starting(_)
             | Phase::Failed
             | Phase::Lost(_)
@@ -337,8 +300,7 @@ impl Queue {
             | Phase::Down
             | Phase::Starting(_)
             | Phase::Failed
-            | Phase::Lost(_)
-            | Phase::Stopping => {}
+            | Phase::Lost(_) => {}
         }
     }
 
@@ -354,11 +316,9 @@ impl Queue {
             }
             _ if self.late.iter().any(|late| late == id) => Recipient::Late,
             Phase::Starting(_) | Phase::Failed => Recipient::OutOfTurn,
-            Phase::Running(_)
-            | Phase::Ready(_)
-            | Phase::Lost(_)
-            | Phase::Down
-            | Phase::Stopping => Recipient::Unknown,
+            Phase::Running(_) | Phase::Ready(_) | Phase::Lost(_) | Phase::Down => {
+                Recipient::Unknown
+            }
         }
     }
 
@@ -439,7 +399,7 @@ impl Queue {
             }
             Phase::Starting(until) | Phase::Lost(until) => Due::Wait(Some(*until)),
             Phase::Running(running) => Due::Wait(Some(running.attempt.deadline)),
-            Phase::Ready(_) | Phase::Down | Phase::Stopping => Due::Wait(None),
+            Phase::Ready(_) | Phase::Down => Due::Wait(None),
         }
     }
 
@@ -455,12 +415,12 @@ impl Queue {
             && self.waiting.iter().all(|call| call.answer.is_closed())
     }
 
-    /// The process is told to go: its parked `/next` ends.
-    pub(super) fn stopping(&mut self) {
+    /// The process is told to go, or has gone: its parked `/next` ends, and another one gets nothing.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
         if let Phase::Ready(poll) = &self.phase {
             poll.wake.notify_one();
         }
-        self.phase = Phase::Stopping;
     }
 
     /// Nothing will ever be done here again.
@@ -480,7 +440,6 @@ impl Queue {
     pub(super) fn state(&self) -> State {
         match &self.phase {
             _ if self.retired => State::Stopping,
-            Phase::Stopping => State::Stopping,
             Phase::Down | Phase::Failed => State::BackingOff,
             Phase::Starting(_) | Phase::Lost(_) => State::Starting,
             Phase::Ready(_) => State::Ready,

@@ -23,8 +23,9 @@ use tokio::{
 
 use super::{
     CallError,
-    environment::{Environment, deadline_ms},
-    queue::{Answer, Attempt, ConnectionId, InitError, Next, Recipient},
+    attempt::Attempt,
+    environment::Environment,
+    queue::{Answer, ConnectionId, InitError, Next, Recipient},
 };
 
 /// Largest answer: AWS's 6 MiB and the 100 bytes that its emulator adds.
@@ -227,7 +228,7 @@ async fn answer(
 /// The answer to a `/next`: the event, and about it in header fields.
 fn event(attempt: &Attempt, environment: &Environment) -> Response<Full<Bytes>> {
     let mut response = json_response(StatusCode::OK, attempt.event.clone());
-    let deadline = deadline_ms(attempt).to_string();
+    let deadline = attempt.deadline_ms().to_string();
     let fields = [
         ("lambda-runtime-aws-request-id", attempt.id.as_str()),
         ("lambda-runtime-deadline-ms", &deadline),

@@ -30,26 +30,28 @@ pub(super) async fn supervise(environment: Arc<Environment>) {
     let mut pause = Pause::default();
     loop {
         environment.started();
-        let then = run(&environment).await;
+        let (then, how) = run(&environment).await;
+        environment.exited(&how);
         if environment.succeeded() {
             pause = Pause::default();
         }
-        match then {
+        let pause = match then {
             Then::Nothing => break,
-            Then::StartAtOnce => {}
-            Then::BackOff => {
-                if !environment.back_off(pause.next(fastrand::f64())).await {
-                    break;
-                }
-            }
+            Then::StartAtOnce => Duration::ZERO,
+            Then::BackOff => pause.next(fastrand::f64()),
+        };
+        let function = &environment.name;
+        tracing::warn!(%function, how, pause_ms = pause.as_millis(), "the function's process ended");
+        if !environment.back_off(pause).await {
+            break;
         }
         environment.count_restart();
     }
     environment.end();
 }
 
-/// Runs one process from its start to its end.
-async fn run(environment: &Arc<Environment>) -> Then {
+/// Runs one process from its start to its end, and says how it ended.
+async fn run(environment: &Arc<Environment>) -> (Then, String) {
     let api = match RuntimeApi::start(Arc::clone(environment)).await {
         Ok(api) => api,
         Err(error) => return not_started(environment, "Runtime.Unknown", &error),
@@ -71,24 +73,22 @@ async fn run(environment: &Arc<Environment>) -> Then {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    environment.exited(&how);
-    if then != Then::Nothing {
-        tracing::warn!(function = %environment.name, how, "the function's process ended");
-    }
-    then
+    (then, how)
 }
 
 /// Waits for the end of a process, or brings it about.
 async fn attend(environment: &Environment, child: &mut Child) -> (Then, io::Result<ExitStatus>) {
     let due = tokio::select! {
-        status = child.wait() => return (Then::BackOff, status),
+        status = child.wait() => {
+            environment.close();
+            return (Then::BackOff, status);
+        }
         due = environment.due() => due,
     };
+    // From here on it must not take an event: nobody would answer.
+    environment.close();
     match due {
-        Due::Stop => {
-            environment.stopping();
-            (Then::Nothing, child.stop().await)
-        }
+        Due::Stop => (Then::Nothing, child.stop().await),
         // A process that could not start may still be saying why.
         Due::Restart => (Then::BackOff, child.stop().await),
         // What it does after its time is up is wanted by nobody.
@@ -96,16 +96,15 @@ async fn attend(environment: &Environment, child: &mut Child) -> (Then, io::Resu
     }
 }
 
-fn not_started(environment: &Environment, error_type: &str, error: &io::Error) -> Then {
+/// A start that failed before there was a process.
+fn not_started(environment: &Environment, error_type: &str, error: &io::Error) -> (Then, String) {
     let program = environment.spec.process.command.first();
-    let program = program.map_or("", String::as_str);
-    tracing::warn!(function = %environment.name, program, %error, "the function can't be started");
+    let message = format!("{}: {error}", program.map_or("", String::as_str));
     environment.refuse_start(&InitError {
         error_type: error_type.to_owned(),
-        message: format!("{program}: {error}"),
+        message: message.clone(),
     });
-    environment.exited("not started");
-    Then::BackOff
+    (Then::BackOff, message)
 }
 
 /// The pauses between restarts: each up to twice the one before, none the same for all functions.

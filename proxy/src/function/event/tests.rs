@@ -224,7 +224,14 @@ fn a_domain_is_the_host_without_its_port() {
 
 #[test]
 fn a_body_is_text_where_its_type_says_so_and_base64_otherwise() {
-    let table: [(&str, &[u8], &'static [u8], &str, bool); 13] = [
+    type Row = (
+        &'static str,
+        &'static [u8],
+        &'static [u8],
+        &'static str,
+        bool,
+    );
+    let table: [Row; 13] = [
         ("json", b"application/json", b"{}", "{}", false),
         (
             "json with a charset",

@@ -274,6 +274,16 @@ fn the_timeout_runs_from_the_delivery() {
 }
 
 #[test]
+fn no_timeout_is_beyond_the_clock() {
+    let mut scene = scene();
+    scene.queue = Queue::new(Duration::MAX);
+    scene.queue.started(scene.now);
+    let _caller = scene.push("event");
+    let attempt = event(scene.arrive().1);
+    assert!(attempt.deadline > scene.now + 3 * SECOND);
+}
+
+#[test]
 fn a_process_that_never_asks_fails_its_callers() {
     let mut scene = starting();
     let mut caller = scene.push("event");
@@ -384,12 +394,24 @@ fn a_retired_queue_does_not_wait_for_callers_that_left() {
 #[test]
 fn a_poll_of_a_process_that_is_told_to_go_is_closed() {
     let (mut scene, poll) = ready();
-    scene.queue.stopping();
+    scene.queue.close();
+    let _caller = scene.push("event");
     assert!(matches!(
         scene.queue.take(&poll.wake, scene.now),
         Next::Closed
     ));
     assert!(matches!(scene.arrive().1, Next::Closed));
+    scene.queue.started(scene.now);
+    assert_eq!(event(scene.arrive().1).event, "event");
+}
+
+#[test]
+fn what_a_process_posted_before_it_was_gone_counts() {
+    let (mut scene, attempt, mut caller) = running();
+    scene.queue.close();
+    scene.queue.answer(&attempt.id, Ok(Bytes::new()));
+    scene.queue.exited("exit status: 1");
+    assert_eq!(told(&mut caller), Some(Ok(Bytes::new())));
 }
 
 #[test]
