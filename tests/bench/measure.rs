@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::param::clock_ticks_per_second;
 
 use crate::load;
@@ -40,10 +40,14 @@ pub(crate) fn under_load(
     let load = load::run(scratch, port, seconds)?;
     let after = cpu(id)?;
     let requests = load.requests as f64;
+    let user_us = (after.user_us - before.user_us) / requests;
+    let kernel_us = (after.kernel_us - before.kernel_us) / requests;
+    // Then another process has done the work, and the figures would be of the wrong one.
+    ensure!(user_us + kernel_us > 0.0, "process {id} has used no CPU");
     Ok(Sample {
         rate: requests * 1e6 / load.duration_us as f64,
-        user_us: (after.user_us - before.user_us) / requests,
-        kernel_us: (after.kernel_us - before.kernel_us) / requests,
+        user_us,
+        kernel_us,
         p50_us: load.p50_us as f64,
         p99_us: load.p99_us as f64,
         rss_kib: resident_kib(id)? as f64,
