@@ -1,6 +1,8 @@
 //! Ten thousand routes on one host: an edit touches what it must and nothing else. The times are
 //! printed (`cargo test --release -p tollgate-compile -- --nocapture`), not judged: benches do that.
 
+#![allow(clippy::unwrap_used, reason = "a broken fixture fails its test")]
+
 use std::time::Instant;
 
 use serde_json::json;
