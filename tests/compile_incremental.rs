@@ -40,58 +40,72 @@ fn metadata() -> impl Strategy<Value = String> {
     })
 }
 
+/// Mostly the first, so that most objects are well-formed and meet.
+fn mostly(usual: &[&'static str], slips: &[&'static str]) -> impl Strategy<Value = &'static str> {
+    prop_oneof![9 => select(usual.to_vec()), 1 => select(slips.to_vec())]
+}
+
 fn route() -> impl Strategy<Value = String> {
-    let gateways = select(vec![
-        "[{name: a}]",
-        "[{name: a}, {name: b}]",
-        "[{name: a, namespace: infra}, {name: c}]",
-        "[{name: a, listener: two}]",
-        "[]",
-    ]);
-    let hosts = select(vec![
-        "[]",
-        "[a.example.com]",
-        "[\"*.example.com\", b.example.com]",
-        "[-]",
-        "5",
-    ]);
-    let base = select(vec!["/v1", "/", "//", "/{x}", "7"]);
-    (metadata(), gateways, hosts, base, vec(rule(), 0..4)).prop_map(
+    let gateways = mostly(
+        &[
+            "[{name: a}]",
+            "[{name: a}, {name: b}]",
+            "[{name: a}, {name: b, listener: two}]",
+        ],
+        &["[{name: a, namespace: infra}, {name: c}]", "[]"],
+    );
+    let hosts = mostly(
+        &[
+            "[]",
+            "[a.example.com]",
+            "[\"*.example.com\", b.example.com]",
+        ],
+        &["[-]", "5"],
+    );
+    let base = mostly(&["/v1", "/"], &["//", "/{x}", "7"]);
+    let rules = (rule("one"), rule("two"), rule("three"), 0..4_usize);
+    let rules = rules.prop_map(|(one, two, three, count)| [one, two, three][..count].join(", "));
+    (metadata(), gateways, hosts, base, rules).prop_map(
         |(metadata, gateways, hosts, base, rules)| {
             format!(
-                "apiVersion: tollgate.dev/v1alpha1\nkind: ApiRoute\nmetadata: {metadata}\nspec:\n  gateways: {gateways}\n  hostnames: {hosts}\n  basePath: {base}\n  rules: [{}]\n",
-                rules.join(", ")
+                "apiVersion: tollgate.dev/v1alpha1\nkind: ApiRoute\nmetadata: {metadata}\nspec:\n  gateways: {gateways}\n  hostnames: {hosts}\n  basePath: {base}\n  rules: [{rules}]\n"
             )
         },
     )
 }
 
-fn rule() -> impl Strategy<Value = String> {
-    let name = select(vec!["one", "two", "three", "four", "five"]);
-    let path = select(vec!["/x", "/x/{id}", "/x/{name}", "/v1/x", "/x//y"]);
-    let action = select(vec![
-        "respond: {status: 200}",
-        "backends: [{service: {name: a, port: 80}}]",
-        "backends: [{service: {name: b, port: web}}]",
-        "backends: [{function: {name: a}}, {service: {name: c, port: 80}}]",
-        "backends: {}",
-    ]);
+fn rule(name: &'static str) -> impl Strategy<Value = String> {
+    let name = prop_oneof![19 => select(vec![name]), 1 => select(vec!["one"])];
+    let path = mostly(&["/x", "/x/{id}", "/x/{name}", "/v1/x"], &["/x//y"]);
+    let action = mostly(
+        &[
+            "respond: {status: 200}",
+            "backends: [{service: {name: a, port: 80}}]",
+            "backends: [{service: {name: b, port: web}}]",
+            "backends: [{function: {name: a}}, {service: {name: c, port: 80}}]",
+        ],
+        &["backends: {}"],
+    );
     (name, path, action).prop_map(|(name, path, action)| {
         format!("{{name: {name}, match: [{{path: \"{path}\"}}], {action}}}")
     })
 }
 
 fn gateway() -> impl Strategy<Value = String> {
-    let listeners = select(vec![
-        "[{name: one, port: 80, protocol: HTTP}]",
-        "[{name: one, port: 80, protocol: HTTP, hostname: \"*.example.com\"}, {name: two, port: 81, protocol: HTTP}]",
-        "[{name: one, port: 80, protocol: HTTP, hostname: \"-\"}]",
-        "[{name: one, port: 80, protocol: HTTP}, {name: one, port: 80, protocol: HTTP}]",
-        "[{name: two, port: x, protocol: HTTP}]",
-        "5",
-    ]);
-    let allow = select(vec!["[]", "[{namespaces: All}]", "[{namespaces: None}]"]);
-    let count = select(vec!["1", "0"]);
+    let listeners = mostly(
+        &[
+            "[{name: one, port: 80, protocol: HTTP}]",
+            "[{name: one, port: 80, protocol: HTTP, hostname: \"*.example.com\"}, {name: two, port: 81, protocol: HTTP}]",
+        ],
+        &[
+            "[{name: one, port: 80, protocol: HTTP, hostname: \"-\"}]",
+            "[{name: one, port: 80, protocol: HTTP}, {name: one, port: 80, protocol: HTTP}]",
+            "[{name: two, port: x, protocol: HTTP}]",
+            "5",
+        ],
+    );
+    let allow = mostly(&["[]", "[{namespaces: All}]"], &["[{namespaces: None}]"]);
+    let count = mostly(&["1", "2"], &["0"]);
     (metadata(), listeners, allow, count).prop_map(|(metadata, listeners, allow, count)| {
         format!(
             "apiVersion: tollgate.dev/v1alpha1\nkind: ApiGateway\nmetadata: {metadata}\nspec:\n  listeners: {listeners}\n  allow: {allow}\n  limits: {{headerCount: {count}}}\n"
@@ -285,6 +299,42 @@ fn a_service_has_a_unit_only_while_a_route_reads_it() {
         .collect();
     let gone = [("route/shop/a", false), ("endpoints/shop/a", false)];
     assert_eq!(units, gone.map(|(id, there)| (id.to_owned(), there)));
+}
+
+const TWINS: &str = "\
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiGateway
+metadata: {name: a, namespace: shop}
+spec:
+  listeners: [{name: http, port: 8080, protocol: HTTP}]
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiRoute
+metadata: {name: older, namespace: shop, creationTimestamp: \"2026-01-01T00:00:00Z\"}
+spec:
+  gateways: [{name: a}]
+  rules: [{name: one, match: [{path: /}], respond: {status: 200}}]
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiRoute
+metadata: {name: mine, namespace: shop}
+spec:
+  gateways: [{name: a}]
+  rules: [{name: one, match: [{path: /}], respond: {status: 200}}]
+";
+
+#[test]
+fn a_warning_goes_with_the_older_twin_that_it_names() {
+    let mut compiler = Compiler::default();
+    let mine = ObjectRef::new(Kind::ApiRoute, "shop", "mine");
+    let before = compiler.apply_all(manifests::changes(TWINS));
+    assert_eq!(before.problems.keys().collect::<Vec<_>>(), [&mine]);
+    let older = ObjectRef::new(Kind::ApiRoute, "shop", "older");
+    let after = compiler.apply(Change::Remove(older));
+    assert_eq!(
+        after.problems.into_iter().collect::<Vec<_>>(),
+        [(mine, Vec::new())]
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Compile answers any input with units and problems: golden inputs, mutated as text and as values.
 
+#![allow(clippy::unwrap_used, reason = "a broken fixture fails its test")]
+
 use std::{fs, path::Path};
 
 use proptest::{

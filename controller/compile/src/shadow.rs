@@ -10,6 +10,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -18,15 +19,19 @@ use tollgate_snapshot::{
     route::{Match, Route, Segment},
 };
 
-use crate::{Kind, ObjectRef, Problem, Reason};
+use crate::{Kind, ObjectRef, Problem, Reason, template};
 
 /// Most claims of one route that are compared; the product of its listeners, hosts and matches.
 const CLAIMS_MAX: usize = 20_000;
 
 /// The requests of a match, whatever its parameters are called.
-#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Requests {
-    template: Vec<Segment>,
+    /// Hash of the other fields, always the same for the same: most claims differ, and most of
+    /// those start alike, so that comparing them field by field would cost more than the rest.
+    fingerprint: u64,
+    /// With nameless parameters: `/products/{}`. No literal has a brace in it.
+    template: String,
     method: Option<String>,
     headers: BTreeSet<(String, String)>,
     query: BTreeSet<(String, String)>,
@@ -204,12 +209,18 @@ fn requests(one: &Match) -> Requests {
         Segment::Param(_) => Segment::Param(String::new()),
         Segment::Rest(_) => Segment::Rest(String::new()),
     };
-    Requests {
-        template: one.segments.iter().map(unnamed).collect(),
+    let segments: Vec<Segment> = one.segments.iter().map(unnamed).collect();
+    let mut requests = Requests {
+        fingerprint: 0,
+        template: template::written(&segments),
         method: one.method.clone(),
         headers: one.headers.iter().cloned().collect(),
         query: one.query.iter().cloned().collect(),
-    }
+    };
+    let mut hasher = DefaultHasher::new();
+    requests.hash(&mut hasher);
+    requests.fingerprint = hasher.finish();
+    requests
 }
 
 fn shadowed(claim: &Claim, own: &Claimant, winner: &Claimant) -> Problem {
