@@ -33,9 +33,9 @@ pub(crate) async fn handle(
     link: Rc<Link>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut pending = Pending::begin(core, link, &parts, Upload::new(&body));
-    let response = match serve(&mut pending, parts, body).await {
+    let response = match serve(&mut pending, &mut parts, body).await {
         Ok(response) => response,
         Err(refusal) => respond::refuse(&mut pending, refusal),
     };
@@ -45,17 +45,17 @@ pub(crate) async fn handle(
 /// The stages, in their order.
 async fn serve(
     pending: &mut Pending,
-    parts: request::Parts,
+    parts: &mut request::Parts,
     body: Incoming,
 ) -> Result<Response<respond::Source>, Refusal> {
     let core = Rc::clone(&pending.core);
     // One look at the configuration: what follows sees one version of it.
     let (target, matched, plan) = core.with_active(|active| {
         let port = active.port(pending.link.slot).ok_or(Reason::NoSnapshot)?;
-        pending.enter(port, &parts);
-        let target = normalise::target(&parts, &pending.link, &port.gateway.limits)?;
+        pending.enter(port, parts);
+        let target = normalise::target(parts, &pending.link, &port.gateway.limits)?;
         pending.aim(port, &target);
-        let matched = route::find(port, &target, &parts)?;
+        let matched = route::find(port, &target, parts)?;
         pending.matched(&matched);
         let plan = integrate::plan(&core, active, &port.gateway.limits, &matched)?;
         Ok::<_, Refusal>((target, matched, plan))

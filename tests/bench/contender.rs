@@ -152,10 +152,9 @@ fn tollgate(setting: &Setting<'_>, access_log: bool) -> anyhow::Result<Vec<Strin
 pub(crate) fn serve(setting: &Setting<'_>, manifests: &Path, cores: u32) -> Vec<String> {
     let admin = format!("127.0.0.1:{}", setting.admin);
     let health = format!("127.0.0.1:{}", setting.health);
-    let state = setting.folder.join("state").display().to_string();
     let manifests = manifests.display().to_string();
     let mut command = words(&[&program(setting, "tollgate-proxy"), "serve"]);
-    command.extend(words(&["--manifests", &manifests, "--state", &state]));
+    command.extend(words(&["--manifests", &manifests]));
     command.extend(words(&["--cores", &cores.to_string()]));
     command.extend(words(&["--admin", &admin, "--health", &health]));
     command

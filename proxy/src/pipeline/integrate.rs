@@ -10,7 +10,7 @@ mod function;
 
 use std::{rc::Rc, time::Duration};
 
-use http::{Response, request::Parts};
+use http::{Response, Version, request::Parts};
 use hyper::body::Incoming;
 use tollgate_snapshot::integrate::EventFormat;
 
@@ -92,7 +92,7 @@ pub(crate) async fn run(
     plan: Plan,
     matched: &Matched,
     target: &Target,
-    parts: Parts,
+    parts: &mut Parts,
     body: Incoming,
 ) -> Result<Response<Source>, Refusal> {
     let forward = match &matched.rule().action {
@@ -114,20 +114,31 @@ pub(crate) async fn run(
             BackendTarget::Function {
                 function,
                 event: EventFormat::V2,
-            } => function::call(pending, function, matched, request).await,
+            } =>
+            // Boxed, like whatever not every request needs: a future is as large as its largest part.
+            {
+                Box::pin(function::call(pending, function, matched, request)).await
+            }
             BackendTarget::Service { .. } => {
                 let (first, second) = plan.upstreams.ok_or(Reason::NoEndpoint)?;
-                let host = target.authority.clone();
-                let request = request.outbound(pending, forward, "", host)?;
-                forward::send(pending, first, second, request).await
+                // HTTP/1.1 names the host in its fields already, unless the target has it in full.
+                let named = parts_name_host(request.parts);
+                let host = if named {
+                    None
+                } else {
+                    target.authority.clone()
+                };
+                let mut request = request.outbound(pending, forward, "", host)?;
+                forward::send(pending, first, second, &mut request).await
             }
             BackendTarget::Url(url) => {
-                let addresses = pending.core.resolver.resolve(&url.host, url.port).await?;
+                let resolving = pending.core.resolver.resolve(&url.host, url.port);
+                let addresses = Box::pin(resolving).await?;
                 let chosen = pending.core.pool.choose(&addresses);
                 let (first, second) = chosen.ok_or(Reason::UpstreamUnresolved)?;
                 let host = Some(url.authority.clone());
-                let request = request.outbound(pending, forward, &url.path, host)?;
-                forward::send(pending, first, second, request).await
+                let mut request = request.outbound(pending, forward, &url.path, host)?;
+                forward::send(pending, first, second, &mut request).await
             }
         }
     };
@@ -135,10 +146,15 @@ pub(crate) async fn run(
     outcome.unwrap_or_else(|_| Err(overdue(upload.progress.get())))
 }
 
+/// Whether the request's fields hold the host that its target is for.
+fn parts_name_host(parts: &Parts) -> bool {
+    parts.version != Version::HTTP_2 && parts.uri.authority().is_none()
+}
+
 /// A request as it came, with what was read from it.
 struct Inbound<'a> {
     target: &'a Target,
-    parts: Parts,
+    parts: &'a mut Parts,
     body: Incoming,
     body_bytes_max: u64,
 }

@@ -43,17 +43,20 @@ pub(crate) fn target(parts: &Parts, link: &Link, limits: &Limits) -> Result<Targ
     if link.vigil.saw_fragment() {
         return Err(Refusal::closing(Reason::BadRequest));
     }
-    framing(parts)?;
-    if parts.method == Method::CONNECT || asks_for_more(&parts.headers) {
+    let facts = Facts::of(&parts.headers);
+    if !facts.framed_for_sure(parts.version) {
+        return Err(Refusal::closing(Reason::BadRequest));
+    }
+    if parts.method == Method::CONNECT || facts.asks_for_more {
         return Err(Refusal::closing(Reason::NotImplemented));
     }
-    let authority = authority(parts)?;
+    let authority = authority(parts, &facts)?;
     let (host, port) = match &authority {
         Some(value) => host_and_port(value.as_bytes()).ok_or(Reason::BadRequest)?,
         None => ("".into(), None),
     };
     let path = canonical(parts)?;
-    if declared_length(&parts.headers) > limits.body_bytes {
+    if facts.length > limits.body_bytes {
         return Err(Refusal::closing(Reason::BodyTooLarge));
     }
     Ok(Target {
@@ -64,50 +67,65 @@ pub(crate) fn target(parts: &Parts, link: &Link, limits: &Limits) -> Result<Targ
     })
 }
 
-/// Refuses what a server behind us might frame otherwise (RFC 9112 section 6). hyper refuses most of
-/// it before; what it lets through is refused here.
-fn framing(parts: &Parts) -> Result<(), Refusal> {
-    let mut encodings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(encoding) = encodings.next() {
-        let chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !chunked || encodings.next().is_some() || parts.version != Version::HTTP_11 {
-            return Err(Refusal::closing(Reason::BadRequest));
-        }
-    }
-    if parts
-        .headers
-        .get_all(header::CONTENT_LENGTH)
-        .iter()
-        .nth(1)
-        .is_some()
-    {
-        return Err(Refusal::closing(Reason::BadRequest));
-    }
-    Ok(())
+/// What the fields say of framing and protocol, read in one pass.
+#[derive(Default)]
+struct Facts<'a> {
+    host: Option<&'a HeaderValue>,
+    hosts: u32,
+    encodings: u32,
+    chunked: bool,
+    lengths: u32,
+    /// The length that is announced; none: 0.
+    length: u64,
+    /// The request needs a protocol that is not built yet: WebSocket, gRPC.
+    asks_for_more: bool,
 }
 
-/// Whether the request needs a protocol that is not built yet: WebSocket, gRPC.
-fn asks_for_more(headers: &HeaderMap) -> bool {
-    let websocket = |value: &HeaderValue| {
-        let tokens = value.as_bytes().split(|byte| *byte == b',');
-        tokens
-            .map(<[u8]>::trim_ascii)
-            .any(|token| token.eq_ignore_ascii_case(b"websocket"))
-    };
-    let grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
-    headers.get_all(header::UPGRADE).iter().any(websocket)
-        || headers.get(header::CONTENT_TYPE).is_some_and(grpc)
+impl<'a> Facts<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut facts = Self::default();
+        for (name, value) in headers {
+            if *name == header::HOST {
+                facts.host = Some(value);
+                facts.hosts += 1;
+            } else if *name == header::CONTENT_LENGTH {
+                let text = value.to_str().ok();
+                facts.length = text.and_then(|text| text.parse().ok()).unwrap_or(0);
+                facts.lengths += 1;
+            } else if *name == header::TRANSFER_ENCODING {
+                facts.chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                facts.encodings += 1;
+            } else if *name == header::CONTENT_TYPE {
+                facts.asks_for_more |= value.as_bytes().starts_with(b"application/grpc");
+            } else if *name == header::UPGRADE {
+                facts.asks_for_more |= names_websocket(value);
+            }
+        }
+        facts
+    }
+
+    /// Refuses what a server behind us might frame otherwise (RFC 9112 section 6). hyper refuses most
+    /// of it before; what it lets through is refused here.
+    fn framed_for_sure(&self, version: Version) -> bool {
+        let chunked_once = self.encodings == 1 && self.chunked && version == Version::HTTP_11;
+        (self.encodings == 0 || chunked_once) && self.lengths <= 1
+    }
+}
+
+fn names_websocket(upgrade: &HeaderValue) -> bool {
+    let tokens = upgrade.as_bytes().split(|byte| *byte == b',');
+    tokens
+        .map(<[u8]>::trim_ascii)
+        .any(|token| token.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The one authority of a request: its target's, or its Host's, and never two that differ (RFC 9112
 /// section 3.2, RFC 9113 section 8.3.1).
-fn authority(parts: &Parts) -> Result<Option<HeaderValue>, Refusal> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
+fn authority(parts: &Parts, facts: &Facts<'_>) -> Result<Option<HeaderValue>, Refusal> {
+    if facts.hosts > 1 {
         return Err(Refusal::closing(Reason::BadRequest));
     }
-    match (parts.uri.authority(), host) {
+    match (parts.uri.authority(), facts.host) {
         (None, None) if parts.version == Version::HTTP_10 => Ok(None),
         (None, None) => Err(Reason::BadRequest.into()),
         (None, Some(host)) => Ok(Some(host.clone())),
@@ -181,14 +199,6 @@ pub(crate) fn with_query(mut path: String, query: Option<&str>) -> Result<PathAn
         path.push_str(query);
     }
     PathAndQuery::try_from(path).map_err(|_| Reason::BadRequest.into())
-}
-
-/// The length that the head announces; none announced: 0.
-fn declared_length(headers: &HeaderMap) -> u64 {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -80,17 +80,22 @@ enum Whom {
 }
 
 impl Pending {
-    /// A request's head is complete.
-    pub(super) fn begin(core: Rc<Core>, link: Rc<Link>, parts: &Parts, upload: Rc<Upload>) -> Self {
+    /// A request's head is complete. What is known of it is boxed, because it travels with the answer.
+    pub(super) fn begin(
+        core: Rc<Core>,
+        link: Rc<Link>,
+        parts: &Parts,
+        upload: Rc<Upload>,
+    ) -> Box<Self> {
         let (started, time) = core.now();
         link.vigil.begin();
         core.metrics.request_started();
         let request_id = core.ids.borrow_mut().next(time).to_header_value();
         let client = ClientAddress {
-            ip: link.peer.ip(),
+            ip: link.peer.ip().to_canonical(),
             peer_trusted: false,
         };
-        Self {
+        Box::new(Self {
             core,
             link,
             time,
@@ -105,18 +110,14 @@ impl Pending {
             reason: None,
             bytes_out: 0,
             complete: false,
-        }
+        })
     }
 
     /// The gateway is known: whom it believes, and whether it logs.
     pub(super) fn enter(&mut self, port: &Port, parts: &Parts) {
-        let chain = parts.headers.get_all(fields::X_FORWARDED_FOR).iter();
-        self.client = client_ip(self.link.peer.ip(), &port.gateway.trusted, chain);
-        if self.client.peer_trusted
-            && let Some(id) = parts.headers.get(fields::X_REQUEST_ID)
-            && request_id::accepted(id)
-        {
-            self.request_id = id.clone();
+        // Without a trusted network, which is the default, nobody's word is looked at.
+        if !port.gateway.trusted.is_empty() {
+            self.believe(port, parts);
         }
         if port.gateway.access_log {
             self.asked = Some(Asked {
@@ -128,6 +129,17 @@ impl Pending {
                 path: None,
                 user_agent: parts.headers.get(header::USER_AGENT).cloned(),
             });
+        }
+    }
+
+    fn believe(&mut self, port: &Port, parts: &Parts) {
+        let chain = parts.headers.get_all(fields::X_FORWARDED_FOR).iter();
+        self.client = client_ip(self.client.ip, &port.gateway.trusted, chain);
+        if self.client.peer_trusted
+            && let Some(id) = parts.headers.get(fields::X_REQUEST_ID)
+            && request_id::accepted(id)
+        {
+            self.request_id = id.clone();
         }
     }
 
@@ -366,12 +378,12 @@ pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
 /// The body of every answer, with the record of its request.
 pub(crate) struct Answer {
     source: Source,
-    pending: Pending,
+    pending: Box<Pending>,
 }
 
 impl Answer {
     /// Binds the body to the record.
-    pub(super) fn new(source: Source, mut pending: Pending) -> Self {
+    pub(super) fn new(source: Source, mut pending: Box<Pending>) -> Self {
         pending.complete = match &source {
             Source::Full(bytes) => bytes.is_none(),
             Source::Upstream(body, _) => body.is_end_stream(),

@@ -55,7 +55,7 @@ pub(super) fn refuse(pending: &mut Pending, refusal: Refusal) -> Response<Source
 }
 
 /// Finishes the head and binds the body to the record.
-pub(super) fn seal(mut pending: Pending, response: Response<Source>) -> Response<Answer> {
+pub(super) fn seal(mut pending: Box<Pending>, response: Response<Source>) -> Response<Answer> {
     let (mut parts, source) = response.into_parts();
     parts.version = Version::HTTP_11;
     parts.headers.insert(X_REQUEST_ID, pending.request_id());

@@ -54,13 +54,6 @@ struct Idle {
     since: Instant,
 }
 
-/// Why a request got no answer.
-pub(crate) struct Failure {
-    pub(crate) reason: Reason,
-    /// The request, if nothing of it was written: it may be sent again.
-    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
-}
-
 impl Pool {
     /// The upstream at an address.
     fn upstream(&self, address: SocketAddr) -> Rc<Upstream> {
@@ -113,39 +106,36 @@ impl Pool {
         });
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. The request is taken out of its place
+    /// once it is written; while it is still there, it may be sent again.
     pub(crate) async fn send(
         &self,
         upstream: &Rc<Upstream>,
-        request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<(Response<Incoming>, Connection), Reason> {
         let (mut sender, reused) = match upstream.idle().await {
             Some(sender) => (sender, true),
-            None => match self.connect(upstream.address).await {
-                Ok(sender) => (sender, false),
-                Err(reason) => {
-                    return Err(Failure {
-                        reason,
-                        unsent: Some(Box::new(request)),
-                    });
-                }
-            },
+            // Boxed: connecting is rare, and its future would make every request's larger.
+            None => (Box::pin(self.connect(upstream.address)).await?, false),
         };
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok((
-                response,
-                Connection {
-                    upstream: Rc::clone(upstream),
-                    sender: Some(sender),
-                },
-            )),
+        let Some(taken) = request.take() else {
+            return Err(Reason::Internal);
+        };
+        match sender.try_send_request(taken).await {
+            Ok(response) => {
+                let upstream = Rc::clone(upstream);
+                Ok((
+                    response,
+                    Connection {
+                        upstream,
+                        sender: Some(sender),
+                    },
+                ))
+            }
             Err(mut error) => {
                 // A fresh connection that takes no request will not take it again.
-                let unsent = error.take_message().filter(|_| reused).map(Box::new);
-                Err(Failure {
-                    reason: reason_of(error.error()),
-                    unsent,
-                })
+                *request = error.take_message().filter(|_| reused);
+                Err(reason_of(error.error()))
             }
         }
     }

@@ -3,13 +3,12 @@
 //! In: the request and the upstreams that may take it. Out: the upstream's answer, its body streaming.
 //! A request is sent a second time only when nothing of it was written.
 
-use std::rc::Rc;
+use std::{mem, rc::Rc};
 
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts,
-    uri::PathAndQuery,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery,
 };
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use tollgate_snapshot::path;
 
 use super::{
@@ -26,7 +25,7 @@ use crate::{
     refusal::{Reason, Refusal},
     upstream::{
         body::{Progress, RequestBody},
-        pool::{Failure, Upstream},
+        pool::{Connection, Upstream},
     },
 };
 
@@ -55,34 +54,29 @@ fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 impl Inbound<'_> {
-    /// The request as the upstream gets it.
+    /// The request as the upstream gets it, with the Host that the upstream expects.
     pub(super) fn outbound(
         self,
         pending: &Pending,
         forward: &Forward,
         in_front: &str,
         host: Option<HeaderValue>,
-    ) -> Result<Request<RequestBody>, Refusal> {
+    ) -> Result<Option<Request<RequestBody>>, Refusal> {
         let path = rewritten(forward, in_front, self.target)?;
-        let Parts {
-            method,
-            mut headers,
-            version,
-            ..
-        } = self.parts;
-        pending.forwarded(&mut headers, self.target.authority.as_ref());
+        let upload = Rc::clone(pending.upload());
+        let mut request = Request::new(RequestBody::new(self.body, upload, self.body_bytes_max));
+        *request.method_mut() = mem::take(&mut self.parts.method);
+        *request.uri_mut() = Uri::from(path);
+        let headers = request.headers_mut();
+        *headers = mem::take(&mut self.parts.headers);
+        pending.forwarded(headers, self.target.authority.as_ref());
         if let Some(host) = host {
             headers.insert(header::HOST, host);
         }
-        if version == Version::HTTP_2 {
-            join_cookies(&mut headers);
+        if self.parts.version == Version::HTTP_2 {
+            join_cookies(headers);
         }
-        let upload = Rc::clone(pending.upload());
-        let mut request = Request::new(RequestBody::new(self.body, upload, self.body_bytes_max));
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(path);
-        *request.headers_mut() = headers;
-        Ok(request)
+        Ok(Some(request))
     }
 }
 
@@ -105,41 +99,37 @@ pub(super) async fn send(
     pending: &mut Pending,
     first: Rc<Upstream>,
     second: Option<Rc<Upstream>>,
-    request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
 ) -> Result<Response<Source>, Refusal> {
-    let failure = match attempt(pending, &first, request).await {
-        Ok(response) => return Ok(response),
-        Err(failure) => failure,
-    };
-    let Some(request) = failure.unsent else {
-        return Err(refusal(pending, failure.reason));
-    };
-    let again = second.unwrap_or(first);
-    let outcome = attempt(pending, &again, *request).await;
-    outcome.map_err(|failure| refusal(pending, failure.reason))
+    let core = Rc::clone(&pending.core);
+    pending.sending(&first);
+    let mut outcome = core.pool.send(&first, request).await;
+    if outcome.is_err() && request.is_some() {
+        let again = second.unwrap_or(first);
+        pending.sending(&again);
+        outcome = core.pool.send(&again, request).await;
+    }
+    match outcome {
+        Ok((response, connection)) => answer(pending, response, connection),
+        Err(reason) => Err(refusal(pending, reason)),
+    }
 }
 
-async fn attempt(
+/// The upstream's answer as the client gets it.
+fn answer(
     pending: &mut Pending,
-    upstream: &Rc<Upstream>,
-    request: Request<RequestBody>,
-) -> Result<Response<Source>, Failure> {
-    pending.sending(upstream);
-    let core = Rc::clone(&pending.core);
-    let (response, mut connection) = core.pool.send(upstream, request).await?;
+    response: Response<Incoming>,
+    mut connection: Connection,
+) -> Result<Response<Source>, Refusal> {
     let now = pending.upstream_answered();
-    let (mut parts, body) = response.into_parts();
     // We ask for no other protocol, so that an upstream that switches is not speaking HTTP to us.
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure {
-            reason: Reason::UpstreamGarbage,
-            unsent: None,
-        });
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Reason::UpstreamGarbage.into());
     }
+    let (mut parts, body) = response.into_parts();
     fields::strip_answer(&mut parts.headers);
     if body.is_end_stream() {
         connection.release(now);
-        // hyper gives an answer to HEAD its length back; a body of none has it anyway.
     }
     Ok(Response::from_parts(
         parts,

@@ -29,7 +29,7 @@ pub(super) async fn call(
 ) -> Result<Response<Source>, Refusal> {
     let Inbound {
         target,
-        mut parts,
+        parts,
         body,
         body_bytes_max,
     } = request;
