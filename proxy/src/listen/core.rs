@@ -86,7 +86,8 @@ pub(super) fn start(
         .name(format!("core-{index}"))
         .spawn(move || {
             let runtime = Builder::new_current_thread()
-                .enable_all()
+                .enable_io()
+                .enable_time()
                 .build_local(LocalOptions::default())?;
             runtime.block_on(run(Core::new(parts), commands));
             Ok(())
@@ -154,6 +155,7 @@ async fn accept(core: &Rc<Core>, slot: usize, listener: TcpListener, door: &Noti
 
 impl Core {
     fn new(parts: Parts) -> Rc<Self> {
+        let metrics = Rc::new(parts.metrics);
         Rc::new(Self {
             clock: Clock::new(),
             links: RefCell::default(),
@@ -161,10 +163,10 @@ impl Core {
             doors: RefCell::default(),
             drained: RefCell::new(None),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
-            pool: Pool::default(),
+            pool: Pool::new(Rc::clone(&metrics)),
             resolver: Resolver::default(),
             functions: parts.functions,
-            metrics: Rc::new(parts.metrics),
+            metrics,
             log: RefCell::new(Some(parts.log)),
             ids: RefCell::new(RequestIds::new()),
         })

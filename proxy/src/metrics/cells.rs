@@ -113,12 +113,15 @@ impl CoreMetrics {
 
     /// An upstream has been connected to.
     pub fn upstream_opened(&self) {
-        self.cells.upstream_connections.open();
+        add(&self.cells.upstream_connections.total, 1);
     }
 
-    /// A connection to an upstream is gone.
-    pub fn upstream_closed(&self) {
-        self.cells.upstream_connections.close();
+    /// Says how many connections to upstreams there are now.
+    pub fn upstreams_open(&self, count: usize) {
+        self.cells
+            .upstream_connections
+            .open
+            .store(count as u64, Relaxed);
     }
 }
 

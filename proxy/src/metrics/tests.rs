@@ -110,10 +110,12 @@ fn levels_go_up_and_down() {
     core.connection_opened();
     core.connection_opened();
     core.connection_closed();
-    core.upstream_opened();
-    core.upstream_closed();
     // One too many: a level never falls below none.
-    core.upstream_closed();
+    core.connection_closed();
+    core.connection_closed();
+    core.connection_opened();
+    core.upstream_opened();
+    core.upstreams_open(3);
     core.request_started();
     core.request_started();
     core.request_ended();
@@ -121,8 +123,8 @@ fn levels_go_up_and_down() {
         &metrics,
         &[
             "tollgate_connections_open 1",
-            "tollgate_connections_total 2",
-            "tollgate_upstream_connections_open 0",
+            "tollgate_connections_total 3",
+            "tollgate_upstream_connections_open 3",
             "tollgate_upstream_connections_total 1",
             "tollgate_requests_in_flight 1",
         ],

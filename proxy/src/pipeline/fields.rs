@@ -89,7 +89,12 @@ fn strip_listed(headers: &mut HeaderMap) {
     }
     let listed = headers.get_all(header::CONNECTION).iter();
     let tokens = listed.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let named = |token: &[u8]| HeaderName::from_bytes(token.trim_ascii()).ok();
+    // The two tokens that almost all lists hold name no field that is kept anyway.
+    let idle = |token: &&[u8]| {
+        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
+    };
+    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !idle(token));
+    let named = |token: &[u8]| HeaderName::from_bytes(token).ok();
     // Host and length are the message's, whatever a client lists; identity is ours to decide.
     let own = |name: &HeaderName| {
         *name == header::HOST || *name == header::CONTENT_LENGTH || fate(name) == Fate::Identity

@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -411,8 +411,14 @@ impl Body for Answer {
         let this = &mut *self;
         let (frame, last) = match &mut this.source {
             Source::Full(bytes) => (mem::take(bytes).map(|bytes| Ok(Frame::data(bytes))), true),
-            Source::Upstream(body, _) => {
-                let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
+            Source::Upstream(body, connection) => {
+                // The connection brings what is asked for, and is asked by polling the body.
+                let mut polled = Pin::new(&mut *body).poll_frame(cx);
+                if polled.is_pending() {
+                    connection.drive(cx);
+                    polled = Pin::new(&mut *body).poll_frame(cx);
+                }
+                let frame = ready!(polled);
                 let last = frame.is_none() || body.is_end_stream();
                 (frame, last)
             }

@@ -1,15 +1,19 @@
 //! This core's connections to upstreams.
 //!
 //! In: an address and a request. Out: the head of the answer with its body, or why there is none and
-//! whether the request was written. A connection serves one request at a time and comes back when the
+//! whether the request was written. A connection serves one request at a time, is driven by the task
+//! of that request (a task of its own would cost a wake-up for each step), and comes back when the
 //! answer's body has been read to its end. Connections that rest for a few seconds are closed.
 
 use std::{
     cell::{Cell, RefCell},
     cmp::Ordering,
     collections::HashMap,
+    future::poll_fn,
     net::SocketAddr,
+    pin::{Pin, pin},
     rc::Rc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -19,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
-use crate::refusal::Reason;
+use crate::{metrics::CoreMetrics, refusal::Reason};
 
 /// Longest time to set up a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,14 +35,36 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Most resting connections to one address.
 const IDLE_COUNT_MAX: usize = 1024;
 
-type Sender = http1::SendRequest<RequestBody>;
+/// One connection, and what drives it.
+struct Wire {
+    sender: http1::SendRequest<RequestBody>,
+    connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    /// The connection has ended; it must not be polled again.
+    ended: bool,
+    /// Counts this connection among the pool's, in use or not.
+    _open: Rc<()>,
+}
+
+impl Wire {
+    /// Lets the connection read and write what it can.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended {
+            self.ended = Pin::new(&mut self.connection).poll(cx).is_ready();
+        }
+    }
+
+    /// Whether it takes a request now.
+    fn is_free(&self) -> bool {
+        !self.ended && self.sender.is_ready()
+    }
+}
 
 /// The upstreams that this core knows.
-#[derive(Default)]
 pub(crate) struct Pool {
     upstreams: RefCell<HashMap<SocketAddr, Rc<Upstream>, foldhash::fast::RandomState>>,
-    /// Connections set up since the start.
-    pub(crate) connections_total: Cell<u64>,
+    metrics: Rc<CoreMetrics>,
+    /// Held once by every connection.
+    open: Rc<()>,
 }
 
 /// One address and this core's connections to it.
@@ -50,11 +76,19 @@ pub(crate) struct Upstream {
 }
 
 struct Idle {
-    sender: Sender,
+    wire: Box<Wire>,
     since: Instant,
 }
 
 impl Pool {
+    pub(crate) fn new(metrics: Rc<CoreMetrics>) -> Self {
+        Self {
+            upstreams: RefCell::default(),
+            metrics,
+            open: Rc::default(),
+        }
+    }
+
     /// The upstream at an address.
     fn upstream(&self, address: SocketAddr) -> Rc<Upstream> {
         let mut upstreams = self.upstreams.borrow_mut();
@@ -101,46 +135,64 @@ impl Pool {
     pub(crate) fn prune(&self, now: Instant) {
         self.upstreams.borrow_mut().retain(|_, upstream| {
             let mut idle = upstream.idle.borrow_mut();
-            idle.retain(|i| !i.sender.is_closed() && now.duration_since(i.since) < IDLE_MAX);
+            idle.retain(|i| now.duration_since(i.since) < IDLE_MAX);
             !idle.is_empty() || Rc::strong_count(upstream) > 1
         });
+        self.metrics
+            .upstreams_open(Rc::strong_count(&self.open) - 1);
     }
 
     /// Sends a request and waits for the head of its answer. The request is taken out of its place
-    /// once it is written; while it is still there, it may be sent again.
+    /// once it is written; while it is still there, it may be sent again, over a `fresh` connection,
+    /// since the others may be as dead as the first.
     pub(crate) async fn send(
         &self,
         upstream: &Rc<Upstream>,
         request: &mut Option<Request<RequestBody>>,
+        fresh: bool,
     ) -> Result<(Response<Incoming>, Connection), Reason> {
-        let (mut sender, reused) = match upstream.idle().await {
-            Some(sender) => (sender, true),
+        let resting = if fresh { None } else { upstream.rested() };
+        let reused = resting.is_some();
+        let mut wire = match resting {
+            Some(wire) => wire,
             // Boxed: connecting is rare, and its future would make every request's larger.
-            None => (Box::pin(self.connect(upstream.address)).await?, false),
+            None => Box::pin(self.connect(upstream.address)).await?,
         };
         let Some(taken) = request.take() else {
             return Err(Reason::Internal);
         };
-        match sender.try_send_request(taken).await {
-            Ok(response) => {
+        let mut answer = pin!(wire.sender.try_send_request(taken));
+        let outcome = poll_fn(|cx| {
+            if !wire.ended {
+                wire.ended = Pin::new(&mut wire.connection).poll(cx).is_ready();
+            }
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending if wire.ended => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match outcome.await {
+            Some(Ok(response)) => {
                 let upstream = Rc::clone(upstream);
                 Ok((
                     response,
                     Connection {
                         upstream,
-                        sender: Some(sender),
+                        wire: Some(wire),
                     },
                 ))
             }
-            Err(mut error) => {
+            Some(Err(mut error)) => {
                 // A fresh connection that takes no request will not take it again.
                 *request = error.take_message().filter(|_| reused);
                 Err(reason_of(error.error()))
             }
+            None => Err(Reason::UpstreamReset),
         }
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Sender, Reason> {
+    async fn connect(&self, address: SocketAddr) -> Result<Box<Wire>, Reason> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
@@ -150,22 +202,23 @@ impl Pool {
         let _ = stream.set_nodelay(true);
         let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|_| Reason::UpstreamReset)?;
-        self.connections_total.set(self.connections_total.get() + 1);
-        // It ends when the sender is dropped or the upstream closes; its error reaches the request.
-        tokio::task::spawn_local(async move {
-            let _ = connection.await;
-        });
-        Ok(sender)
+        self.metrics.upstream_opened();
+        Ok(Box::new(Wire {
+            sender,
+            connection,
+            ended: false,
+            _open: Rc::clone(&self.open),
+        }))
     }
 }
 
 impl Upstream {
-    /// A resting connection that still takes requests; the newest first, so that the rest can age.
-    async fn idle(&self) -> Option<Sender> {
+    /// A connection that has rested and still takes requests; the newest first, so that the rest age.
+    fn rested(&self) -> Option<Box<Wire>> {
         loop {
-            let mut sender = self.idle.borrow_mut().pop()?.sender;
-            if sender.is_ready() || (!sender.is_closed() && sender.ready().await.is_ok()) {
-                return Some(sender);
+            let wire = self.idle.borrow_mut().pop()?.wire;
+            if wire.is_free() {
+                return Some(wire);
             }
         }
     }
@@ -174,18 +227,28 @@ impl Upstream {
 /// A connection that is reading an answer.
 pub(crate) struct Connection {
     upstream: Rc<Upstream>,
-    sender: Option<Sender>,
+    wire: Option<Box<Wire>>,
 }
 
 impl Connection {
-    /// Takes the connection back: the answer has been read to its end.
+    /// Lets the connection read and write what it can.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(wire) = &mut self.wire {
+            wire.drive(cx);
+        }
+    }
+
+    /// Takes the connection back: the answer has been read to its end. One that can't serve another
+    /// request is closed.
     pub(crate) fn release(&mut self, now: Instant) {
-        let Some(sender) = self.sender.take() else {
+        let Some(mut wire) = self.wire.take() else {
             return;
         };
+        // It has to see the end of the answer before it is free; nobody waits for it.
+        wire.drive(&mut Context::from_waker(Waker::noop()));
         let mut idle = self.upstream.idle.borrow_mut();
-        if !sender.is_closed() && idle.len() < IDLE_COUNT_MAX {
-            idle.push(Idle { sender, since: now });
+        if wire.is_free() && idle.len() < IDLE_COUNT_MAX {
+            idle.push(Idle { wire, since: now });
         }
     }
 }

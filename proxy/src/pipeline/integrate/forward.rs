@@ -103,11 +103,11 @@ pub(super) async fn send(
 ) -> Result<Response<Source>, Refusal> {
     let core = Rc::clone(&pending.core);
     pending.sending(&first);
-    let mut outcome = core.pool.send(&first, request).await;
+    let mut outcome = core.pool.send(&first, request, false).await;
     if outcome.is_err() && request.is_some() {
         let again = second.unwrap_or(first);
         pending.sending(&again);
-        outcome = core.pool.send(&again, request).await;
+        outcome = core.pool.send(&again, request, true).await;
     }
     match outcome {
         Ok((response, connection)) => answer(pending, response, connection),
