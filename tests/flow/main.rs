@@ -1,3 +1,4 @@
 //! Flows: the proxy in this process, real sockets on both sides.
 
+mod bad_request;
 mod forward;

@@ -6,5 +6,6 @@ pub mod client;
 pub mod gateway;
 pub mod manifests;
 pub mod process;
+pub mod trial;
 pub mod upstream;
 pub mod write;
