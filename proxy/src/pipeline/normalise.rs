@@ -44,6 +44,10 @@ pub(crate) fn target(parts: &Parts, link: &Link, limits: &Limits) -> Result<Targ
         return Err(Refusal::closing(Reason::BadRequest));
     }
     framing(parts)?;
+    // hyper counts the fields of HTTP/1.1 itself, and knows no such bound for HTTP/2.
+    if parts.headers.len() > limits.header_count {
+        return Err(Reason::HeadersTooLarge.into());
+    }
     if parts.method == Method::CONNECT || asks_for_more(&parts.headers) {
         return Err(Refusal::closing(Reason::NotImplemented));
     }
