@@ -35,7 +35,10 @@ use crate::{
     metrics::{Outcome, Protocol},
     refusal::Reason,
     request_id,
-    upstream::{body::Upload, pool::Upstream},
+    upstream::{
+        body::{Progress, Upload},
+        pool::Upstream,
+    },
 };
 
 /// What is known of a request that is being answered.
@@ -382,7 +385,10 @@ impl Answer {
     /// The last byte is out.
     fn finish(&mut self) {
         self.pending.complete = true;
-        if let Source::Upstream(_, connection) = &mut self.source {
+        // A connection that still takes this request's body would let the next request wait for it.
+        if let Source::Upstream(_, connection) = &mut self.source
+            && self.pending.upload.progress.get() == Progress::Complete
+        {
             connection.release(self.pending.core.coarse_now());
         }
     }

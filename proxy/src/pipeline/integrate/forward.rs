@@ -137,7 +137,7 @@ async fn attempt(
         });
     }
     fields::strip_answer(&mut parts.headers);
-    if body.is_end_stream() {
+    if body.is_end_stream() && pending.upload().progress.get() == Progress::Complete {
         connection.release(now);
         // hyper gives an answer to HEAD its length back; a body of none has it anyway.
     }
