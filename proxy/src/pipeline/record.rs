@@ -243,6 +243,7 @@ impl Pending {
         self.leave_upstream();
         if !self.complete && self.reason.is_none() {
             self.reason = Some(Reason::ClientGone);
+            self.status = Reason::ClientGone.status();
         }
         let outcome = Outcome {
             protocol: protocol(self.version),
