@@ -48,6 +48,7 @@ pub(crate) struct Pending {
     time: SystemTime,
     started: Instant,
     version: Version,
+    wants_body: bool,
     request_id: HeaderValue,
     client: ClientAddress,
     upload: Rc<Upload>,
@@ -99,6 +100,7 @@ impl Pending {
             time,
             started,
             version: parts.version,
+            wants_body: parts.method != Method::HEAD,
             request_id,
             client,
             upload,
@@ -193,6 +195,11 @@ impl Pending {
     /// The protocol of the request.
     pub(super) fn version(&self) -> Version {
         self.version
+    }
+
+    /// Whether the answer may have a body: one to HEAD never has.
+    pub(super) fn wants_body(&self) -> bool {
+        self.wants_body
     }
 
     /// The id of the request.
