@@ -2,6 +2,7 @@
 //! it gets into the next request, into the upstream or into the life of the proxy.
 
 mod framing;
+mod h2;
 mod head;
 mod host;
 mod path;

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod h2;
 pub mod manifests;
 pub mod process;
 pub mod trial;

@@ -1,9 +1,9 @@
 //! A gateway put to the test, one bad exchange at a time.
 //!
-//! In: bytes for a connection of their own. Out: an [`Outcome`]: every answer on that connection, what
-//! the upstream got of it, and its lines of the access log, no more and no fewer. Each exchange ends
-//! with a good request on a new connection: the proxy lives, and since one core logs in order, all
-//! that there is to log has been.
+//! In: bytes for a connection of their own. Out: an [`Outcome`]: every answer on that connection,
+//! what the upstream got of it, and its lines of the access log, no more and no fewer. Each exchange
+//! ends with a good request on a new connection: the proxy lives, and since one core logs in order,
+//! all that there is to log has been.
 
 use std::{cell::Cell, net::TcpStream};
 

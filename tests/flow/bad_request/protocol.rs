@@ -173,6 +173,24 @@ fn a_length_that_connection_names_still_frames_the_body() {
 const FIXED: &str =
     "  - {name: fixed, match: [{path: /fixed}], respond: {status: 200, body: fixed}}\n";
 
+#[test]
+fn an_answer_to_head_is_whole_without_its_body() {
+    let trial = Trial::with("{}", FIXED, Upstream::echo());
+    for (path, status, reason) in [("/fixed", 200, None), ("/a%00", 400, Some("BadRequest"))] {
+        let head = format!("HEAD {path} HTTP/1.1\r\nhost: a.example\r\n\r\n");
+        let outcome = trial.send(format!("{head}{BEHIND}"));
+        outcome.check_lines(path, &[(status, reason), (200, None)]);
+        assert_eq!(outcome.text.matches("HTTP/1.1 ").count(), 2, "{outcome:#?}");
+        let between = outcome
+            .text
+            .split("HTTP/1.1 200 OK")
+            .nth(1)
+            .unwrap_or_default();
+        assert!(!between.contains("fixed"), "{outcome:#?}");
+    }
+    trial.gateway.stop();
+}
+
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: a.example\r\n\r\n";
 
 #[test]
