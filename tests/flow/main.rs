@@ -1,4 +1,5 @@
 //! Flows: the proxy in this process, real sockets on both sides.
 
 mod bad_request;
+mod bad_upstream;
 mod forward;
