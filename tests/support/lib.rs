@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod client;
+pub mod function;
 pub mod gateway;
 pub mod h2;
 pub mod manifests;
