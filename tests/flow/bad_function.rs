@@ -333,7 +333,7 @@ fn a_call_that_finds_the_queue_full_is_refused() {
     assert_eq!(reply.header("retry-after"), Some("1"));
     assert_eq!(trial.gateway.lines(1)[0]["reason"], "FunctionBusy");
     release(&trial);
-    let readers = waiting.iter_mut().map(|stream| client::read_one(stream));
+    let readers = waiting.iter_mut().map(client::read_one);
     for answer in readers.chain([client::read_one(&mut held)]) {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }

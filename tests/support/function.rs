@@ -1,7 +1,7 @@
 //! Functions as tests write them: a few lines of Python on a minimal runtime.
 //!
-//! In: the body of `handle(event)`, or a whole program. Out: the manifest of a Function whose process
-//! runs it. The runtime speaks the Runtime API with nothing but the standard library.
+//! In: the body of `handle(event)`, or a whole program. Out: the manifest of a Function whose
+//! process runs it. The runtime speaks the Runtime API with nothing but the standard library.
 
 /// What a function's program starts with: `handle` is called for each event, with `post` to answer.
 const RUNTIME: &str = r#"
@@ -42,8 +42,8 @@ pub fn handling(name: &str, timeout: &str, lines: &str) -> String {
 pub fn running(name: &str, timeout: &str, program: &str) -> String {
     let program = serde_json::to_string(program).unwrap();
     format!(
-        "---\napiVersion: tollgate.dev/v1alpha1\nkind: Function\nmetadata: {{name: {name}}}\nspec:\n  \
-         contract: lambda\n  timeout: {timeout}\n  process: {{command: [python3, -c, {program}], \
-         env: [{{name: NOTES, value: notes}}]}}\n"
+        "---\napiVersion: tollgate.dev/v1alpha1\nkind: Function\nmetadata: {{name: {name}}}\n\
+         spec:\n  contract: lambda\n  timeout: {timeout}\n  process: {{command: [python3, -c, \
+         {program}], env: [{{name: NOTES, value: notes}}]}}\n"
     )
 }

@@ -1,7 +1,7 @@
 //! A gateway put to the test, one bad exchange at a time.
 //!
 //! In: bytes for a connection of their own. Out: an [`Outcome`]: every answer on that connection,
-//! what the upstream got of it, and its lines of the access log, no more and no fewer. Each exchange
+//! what the upstream got of it, and its lines of the access log, no more and no fewer. An exchange
 //! ends with a good request on a new connection: the proxy lives, and since one core logs in order,
 //! all that there is to log has been.
 

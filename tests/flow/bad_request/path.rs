@@ -98,8 +98,8 @@ fn a_path_is_forwarded_in_its_one_form() {
 
 #[test]
 fn the_rule_of_the_one_form_answers() {
-    let rules = "  - {name: secret, match: [{path: /secret}, {path: \"/secret/{rest+}\"}], respond: \
-                 {status: 403}}\n";
+    let rules = "  - {name: secret, match: [{path: /secret}, {path: \"/secret/{rest+}\"}], \
+                 respond: {status: 403}}\n";
     let trial = Trial::with("{}", rules, Upstream::echo());
     let rows = [
         "/secret",

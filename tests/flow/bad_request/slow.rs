@@ -42,7 +42,7 @@ fn a_second_head_that_does_not_end_in_time_is_answered_barely() {
 
 #[test]
 fn a_connection_on_which_nothing_is_asked_is_closed_silently() {
-    let trial = Trial::forwarding("{idleTimeout: 200ms, headerTimeout: 10s}");
+    let trial = Trial::forwarding("{idleTimeout: 500ms, headerTimeout: 10s}");
     let outcome = trial.send("");
     assert_eq!(outcome.text, "");
     outcome.check_lines("never used", &[]);
