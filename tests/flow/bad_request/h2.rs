@@ -150,6 +150,9 @@ fn what_is_not_built_yet_is_refused() {
     let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
     let bad = request("http://a.example/bad", &grpc, &["x"]);
     refused(&trial, "grpc", bad, 501, "NotImplemented");
+    let mut bad = request("a.example:443", &[], &[]);
+    *bad.method_mut() = hyper::Method::CONNECT;
+    refused(&trial, "connect", bad, 501, "NotImplemented");
     trial.gateway.stop();
 }
 
