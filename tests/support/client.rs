@@ -49,6 +49,61 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// Reads all answers of a connection. The last may lack its end.
+    pub fn all(text: &str) -> Vec<Self> {
+        let (mut all, mut rest) = (Vec::new(), text);
+        while !rest.is_empty() {
+            let mut reply = Self::parse(rest);
+            let body_at = rest.len() - reply.body.len();
+            let length = match reply.header("content-length") {
+                Some(length) => length.parse().unwrap(),
+                None if reply.header("transfer-encoding").is_some() => reply
+                    .body
+                    .find("\r\n0\r\n\r\n")
+                    .map_or(usize::MAX, |at| at + 7),
+                None if matches!(reply.status, 100..=199 | 204 | 304) => 0,
+                None => usize::MAX,
+            };
+            let length = length.min(reply.body.len());
+            rest = &rest[body_at + length..];
+            reply.body.truncate(length);
+            all.push(reply);
+        }
+        all
+    }
+}
+
+/// Writes bytes. The other end may answer and close before it has read everything.
+pub fn write(stream: &mut TcpStream, bytes: &[u8]) {
+    let _ = stream.write_all(bytes);
+}
+
+/// Reads one answer with its body, by its length, and leaves the connection open.
+pub fn read_one(stream: &mut TcpStream) -> String {
+    let mut bytes = read_until(stream, b"\r\n\r\n");
+    let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    bytes.extend(body);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads up to and with some bytes.
+pub fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end) {
+        let mut byte = [0];
+        let read = stream.read_exact(&mut byte);
+        read.unwrap_or_else(|error| panic!("{error}: {:?}", String::from_utf8_lossy(&bytes)));
+        bytes.extend(byte);
+    }
+    bytes
+}
+
 /// Sends bytes, says that no more come, and reads to the end.
 pub fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = connect(address);

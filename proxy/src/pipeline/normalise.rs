@@ -47,6 +47,10 @@ pub(crate) fn target(parts: &Parts, link: &Link, limits: &Limits) -> Result<Targ
     if !facts.framed_for_sure(parts.version) {
         return Err(Refusal::closing(Reason::BadRequest));
     }
+    // hyper counts the fields of HTTP/1.1 itself, and knows no such bound for HTTP/2.
+    if parts.headers.len() > limits.header_count {
+        return Err(Reason::HeadersTooLarge.into());
+    }
     if parts.method == Method::CONNECT || facts.asks_for_more {
         return Err(Refusal::closing(Reason::NotImplemented));
     }

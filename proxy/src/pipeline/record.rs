@@ -35,7 +35,10 @@ use crate::{
     metrics::{Outcome, Protocol},
     refusal::Reason,
     request_id,
-    upstream::{body::Upload, pool::Upstream},
+    upstream::{
+        body::{Progress, Upload},
+        pool::Upstream,
+    },
 };
 
 /// What is known of a request that is being answered.
@@ -45,6 +48,7 @@ pub(crate) struct Pending {
     time: SystemTime,
     started: Instant,
     version: Version,
+    wants_body: bool,
     request_id: HeaderValue,
     client: ClientAddress,
     upload: Rc<Upload>,
@@ -101,6 +105,7 @@ impl Pending {
             time,
             started,
             version: parts.version,
+            wants_body: parts.method != Method::HEAD,
             request_id,
             client,
             upload,
@@ -204,6 +209,11 @@ impl Pending {
         self.version
     }
 
+    /// Whether the answer may have a body: one to HEAD never has.
+    pub(super) fn wants_body(&self) -> bool {
+        self.wants_body
+    }
+
     /// The id of the request.
     pub(super) fn request_id(&self) -> HeaderValue {
         self.request_id.clone()
@@ -252,6 +262,7 @@ impl Pending {
         self.leave_upstream();
         if !self.complete && self.reason.is_none() {
             self.reason = Some(Reason::ClientGone);
+            self.status = Reason::ClientGone.status();
         }
         let outcome = Outcome {
             protocol: protocol(self.version),
@@ -394,7 +405,10 @@ impl Answer {
     /// The last byte is out.
     fn finish(&mut self) {
         self.pending.complete = true;
-        if let Source::Upstream(_, connection) = &mut self.source {
+        // A connection that still takes this request's body would let the next request wait for it.
+        if let Source::Upstream(_, connection) = &mut self.source
+            && self.pending.upload.progress.get() == Progress::Complete
+        {
             connection.release(self.pending.core.coarse_now());
         }
     }

@@ -56,8 +56,16 @@ pub(super) fn refuse(pending: &mut Pending, refusal: Refusal) -> Response<Source
 
 /// Finishes the head and binds the body to the record.
 pub(super) fn seal(mut pending: Box<Pending>, response: Response<Source>) -> Response<Answer> {
-    let (mut parts, source) = response.into_parts();
+    let (mut parts, mut source) = response.into_parts();
     parts.version = Version::HTTP_11;
+    if let Source::Full(Some(bytes)) = &source
+        && !pending.wants_body()
+    {
+        // hyper drops such a body unread over HTTP/1.1, and sends it over HTTP/2.
+        let length = HeaderValue::from(bytes.len());
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+        source = Source::Full(None);
+    }
     parts.headers.insert(X_REQUEST_ID, pending.request_id());
     if pending.link.is_leaving() && pending.version() != Version::HTTP_2 {
         parts

@@ -38,9 +38,8 @@ const IDLE_COUNT_MAX: usize = 1024;
 /// One connection, and what drives it.
 struct Wire {
     sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<TcpStream>, RequestBody>,
-    /// The connection has ended; it must not be polled again.
-    ended: bool,
+    /// None once it has ended: a request that it had not begun to write comes back when it is dropped.
+    connection: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
     /// Counts this connection among the pool's, in use or not.
     _open: Rc<()>,
 }
@@ -48,14 +47,16 @@ struct Wire {
 impl Wire {
     /// Lets the connection read and write what it can.
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended {
-            self.ended = Pin::new(&mut self.connection).poll(cx).is_ready();
+        if let Some(connection) = &mut self.connection
+            && Pin::new(connection).poll(cx).is_ready()
+        {
+            self.connection = None;
         }
     }
 
     /// Whether it takes a request now.
     fn is_free(&self) -> bool {
-        !self.ended && self.sender.is_ready()
+        self.connection.is_some() && self.sender.is_ready()
     }
 }
 
@@ -163,12 +164,10 @@ impl Pool {
         };
         let mut answer = pin!(wire.sender.try_send_request(taken));
         let outcome = poll_fn(|cx| {
-            if !wire.ended {
-                wire.ended = Pin::new(&mut wire.connection).poll(cx).is_ready();
-            }
+            wire.drive(cx);
             match answer.as_mut().poll(cx) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if wire.ended => Poll::Ready(None),
+                Poll::Pending if wire.connection.is_none() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         });
@@ -205,8 +204,7 @@ impl Pool {
         self.metrics.upstream_opened();
         Ok(Box::new(Wire {
             sender,
-            connection,
-            ended: false,
+            connection: Some(connection),
             _open: Rc::clone(&self.open),
         }))
     }

@@ -128,7 +128,7 @@ fn answer(
     }
     let (mut parts, body) = response.into_parts();
     fields::strip_answer(&mut parts.headers);
-    if body.is_end_stream() {
+    if body.is_end_stream() && pending.upload().progress.get() == Progress::Complete {
         connection.release(now);
     }
     Ok(Response::from_parts(
