@@ -3,6 +3,7 @@
 //! In: the ports of the active configuration. Out: sockets on every core, opened and closed as the
 //! configuration changes; a drain that loses nothing. It never sees a request.
 
+pub(crate) mod alarm;
 pub(crate) mod connection;
 pub(crate) mod core;
 pub(crate) mod vigil;

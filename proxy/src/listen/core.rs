@@ -24,7 +24,7 @@ use tokio::{
     task::spawn_local,
 };
 
-use super::{connection, connection::Link, sweep, sweep::Clock};
+use super::{alarm::Alarms, connection, connection::Link, sweep, sweep::Clock};
 use crate::{
     access_log::{CoreLog, Record},
     active::Active,
@@ -62,6 +62,7 @@ pub(super) struct Parts {
 /// What the connections of a core share.
 pub(crate) struct Core {
     pub(super) clock: Rc<Clock>,
+    pub(super) alarms: Alarms,
     pub(super) links: RefCell<HashMap<u64, Rc<Link>, foldhash::fast::RandomState>>,
     next_link: Cell<u64>,
     doors: RefCell<HashMap<usize, Rc<Notify>>>,
@@ -158,6 +159,7 @@ impl Core {
         let metrics = Rc::new(parts.metrics);
         Rc::new(Self {
             clock: Clock::new(),
+            alarms: Alarms::default(),
             links: RefCell::default(),
             next_link: Cell::new(0),
             doors: RefCell::default(),

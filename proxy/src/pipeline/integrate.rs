@@ -21,7 +21,7 @@ use crate::{
         port::Limits,
         rule::{Action, Forward, Target as BackendTarget},
     },
-    listen::core::Core,
+    listen::{alarm, core::Core},
     refusal::{Reason, Refusal},
     upstream::{body::Progress, pool::Upstream},
 };
@@ -103,6 +103,8 @@ pub(crate) async fn run(
         Action::Forward(forward) => forward,
     };
     let upload = Rc::clone(pending.upload());
+    let core = Rc::clone(&pending.core);
+    let due = pending.started() + plan.timeout;
     let request = Inbound {
         target,
         parts,
@@ -142,7 +144,7 @@ pub(crate) async fn run(
             }
         }
     };
-    let outcome = tokio::time::timeout(plan.timeout, answer).await;
+    let outcome = alarm::until(&core, due, answer).await;
     outcome.unwrap_or_else(|_| Err(overdue(upload.progress.get())))
 }
 

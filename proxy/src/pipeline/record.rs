@@ -229,6 +229,11 @@ impl Pending {
         self.time
     }
 
+    /// The same, on the clock that deadlines are on.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The progress of the request's body.
     pub(super) fn upload(&self) -> &Rc<Upload> {
         &self.upload

@@ -1,0 +1,88 @@
+//! Ends of time for requests, looked at once a beat: one timer for all of them.
+//!
+//! In: a future and how long it may take. Out: its result, or that time ran out, noticed at most one
+//! beat late. A timer of the runtime for each request would cost several times as much, and a rule's
+//! timeout needs no more precision. A future that is dropped leaves its alarm behind until it is due;
+//! then it wakes nobody.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, Waker},
+    time::Instant,
+};
+
+use super::core::Core;
+
+/// Whom to wake when.
+#[derive(Default)]
+pub(super) struct Alarms {
+    next: Cell<u64>,
+    set: RefCell<HashMap<u64, (Instant, Waker), foldhash::fast::RandomState>>,
+}
+
+/// Time ran out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elapsed;
+
+impl Alarms {
+    /// Sets an alarm.
+    fn add(&self, due: Instant, waker: Waker) -> u64 {
+        let id = self.next.replace(self.next.get() + 1);
+        self.set.borrow_mut().insert(id, (due, waker));
+        id
+    }
+
+    /// Sees to it that the alarm wakes this waker.
+    fn keep(&self, id: u64, waker: &Waker) {
+        if let Some((_, own)) = self.set.borrow_mut().get_mut(&id)
+            && !own.will_wake(waker)
+        {
+            own.clone_from(waker);
+        }
+    }
+
+    fn cancel(&self, id: u64) {
+        self.set.borrow_mut().remove(&id);
+    }
+
+    /// Wakes those whose time has come.
+    pub(super) fn ring(&self, now: Instant) {
+        self.set.borrow_mut().retain(|_, (due, waker)| {
+            let waits = now < *due;
+            if !waits {
+                waker.wake_by_ref();
+            }
+            waits
+        });
+    }
+}
+
+/// Awaits a future until an instant.
+pub(crate) async fn until<T>(
+    core: &Core,
+    due: Instant,
+    future: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    let mut future = pin!(future);
+    let mut alarm = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            if let Some(id) = alarm {
+                core.alarms.cancel(id);
+            }
+            return Poll::Ready(Ok(result));
+        }
+        if core.coarse_now() >= due {
+            return Poll::Ready(Err(Elapsed));
+        }
+        match alarm {
+            Some(id) => core.alarms.keep(id, cx.waker()),
+            None => alarm = Some(core.alarms.add(due, cx.waker().clone())),
+        }
+        Poll::Pending
+    })
+    .await
+}
