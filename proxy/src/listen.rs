@@ -44,6 +44,8 @@ pub struct Listen {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     open: BTreeMap<usize, OpenPort>,
+    /// Ports that an older gateway has.
+    taken: Vec<OpenPort>,
 }
 
 impl Listen {
@@ -79,6 +81,7 @@ impl Listen {
             commands,
             threads,
             open: BTreeMap::new(),
+            taken: Vec::new(),
         })
     }
 
@@ -117,6 +120,12 @@ impl Listen {
                 },
             );
         }
+        let taken = active.taken().iter().map(|taken| OpenPort {
+            gateway: Arc::clone(&taken.gateway),
+            listeners: taken.listeners.clone(),
+            address: Err(taken.why.clone()),
+        });
+        self.taken = taken.collect();
     }
 
     fn bind(&self, slot: usize, port: &Port) -> Result<SocketAddr, String> {
@@ -144,7 +153,7 @@ impl Listen {
 
     /// The ports as they are now.
     pub fn ports(&self) -> impl Iterator<Item = &OpenPort> {
-        self.open.values()
+        self.open.values().chain(&self.taken)
     }
 
     /// Stops accepting and waits until every connection has finished, at most for `patience`. Whether
