@@ -352,3 +352,6 @@ impl ArmedEndpoints {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
