@@ -17,7 +17,7 @@ pub(crate) mod route;
 
 use std::{convert::Infallible, rc::Rc};
 
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 
 use self::record::{Answer, Pending};
@@ -34,12 +34,13 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let (parts, body) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
     let mut pending = Pending::begin(core, link, &parts, Upload::new(&body));
     let response = match serve(&mut pending, parts, body).await {
         Ok(response) => response,
         Err(refusal) => respond::refuse(&mut pending, refusal),
     };
-    Ok(respond::seal(pending, response))
+    Ok(respond::seal(pending, is_head, response))
 }
 
 /// The stages, in their order.

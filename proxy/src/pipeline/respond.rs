@@ -4,7 +4,7 @@
 //! record of the request.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, Version, header};
+use http::{HeaderValue, Response, StatusCode, Version, header, response};
 use hyper::body::Incoming;
 
 use super::{
@@ -54,9 +54,34 @@ pub(super) fn refuse(pending: &mut Pending, refusal: Refusal) -> Response<Source
     response
 }
 
+/// Takes away a body that must not be sent (RFC 9110 section 6.4.1). hyper does so for HTTP/1.1, but
+/// not for HTTP/2. An answer to HEAD keeps the length that one to GET has.
+fn withhold(parts: &mut response::Parts, bytes: &mut Option<Bytes>, is_head: bool) {
+    let bodiless = matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if !is_head && !bodiless {
+        return;
+    }
+    if let Some(bytes) = bytes.take()
+        && !bodiless
+    {
+        let length = HeaderValue::from(bytes.len());
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+}
+
 /// Finishes the head and binds the body to the record.
-pub(super) fn seal(mut pending: Pending, response: Response<Source>) -> Response<Answer> {
-    let (mut parts, source) = response.into_parts();
+pub(super) fn seal(
+    mut pending: Pending,
+    is_head: bool,
+    response: Response<Source>,
+) -> Response<Answer> {
+    let (mut parts, mut source) = response.into_parts();
+    if let Source::Full(bytes) = &mut source {
+        withhold(&mut parts, bytes, is_head);
+    }
     parts.version = Version::HTTP_11;
     parts.headers.insert(X_REQUEST_ID, pending.request_id());
     if pending.link.is_leaving() && pending.version() != Version::HTTP_2 {
