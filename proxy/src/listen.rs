@@ -128,7 +128,7 @@ impl Listen {
         self.taken = taken.collect();
     }
 
-    fn bind(&self, slot: usize, port: &Port) -> Result<SocketAddr, String> {
+    fn bind(&self, slot: usize, port: &Arc<Port>) -> Result<SocketAddr, String> {
         let mut wanted = port.key.socket();
         if self.any_port {
             wanted.set_port(0);
@@ -139,7 +139,11 @@ impl Listen {
         for command in &self.commands {
             if let Some(listener) = sockets.pop() {
                 // A core ends only after its commands do.
-                let _ = command.send(Command::Open { slot, listener });
+                let _ = command.send(Command::Open {
+                    slot,
+                    port: Arc::clone(port),
+                    listener,
+                });
             }
         }
         Ok(address)

@@ -23,7 +23,7 @@ use hyper::body::Incoming;
 use self::record::{Answer, Pending};
 use crate::{
     listen::{connection::Link, core::Core},
-    refusal::{Reason, Refusal},
+    refusal::Refusal,
     upstream::body::Upload,
 };
 
@@ -52,7 +52,8 @@ async fn serve(
     let core = Rc::clone(&pending.core);
     // One look at the configuration: what follows sees one version of it.
     let (target, matched, plan) = core.with_active(|active| {
-        let port = active.port(pending.link.slot).ok_or(Reason::NoSnapshot)?;
+        let (link, mut last) = (Rc::clone(&pending.link), None);
+        let port = link.door.port(active, &mut last);
         pending.enter(port, &parts);
         let target = normalise::target(&parts, &pending.link, &port.gateway.limits)?;
         pending.aim(port, &target);

@@ -55,6 +55,7 @@ pub(super) async fn sweep(core: Rc<Core>) {
         for link in core.links.borrow().values() {
             link.vigil.check();
         }
+        core.remember_ports();
         core.pool.prune(now);
         core.flush_log();
     }

@@ -331,11 +331,11 @@ pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
     });
     let (_, time) = core.now();
     let line = core.with_active(|active| {
-        let port = active
-            .port(link.slot)
-            .filter(|port| port.gateway.access_log)?;
+        let mut last = None;
+        let port = link.door.port(active, &mut last);
         let listener = port.listeners().next().cloned();
-        Some((Arc::clone(&port.shown), listener))
+        let line = (Arc::clone(&port.shown), listener);
+        port.gateway.access_log.then_some(line)
     });
     let Some((gateway, listener)) = line else {
         return;
