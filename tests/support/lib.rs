@@ -4,7 +4,10 @@
 
 pub mod client;
 pub mod gateway;
+pub mod h2;
+pub mod load;
 pub mod manifests;
 pub mod process;
+pub mod session;
 pub mod upstream;
 pub mod write;
