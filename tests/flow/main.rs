@@ -12,6 +12,7 @@ mod drain;
 mod edit;
 mod fixed;
 mod forward;
+mod function;
 mod h2;
 mod hold;
 mod route;
