@@ -1,8 +1,8 @@
 //! The units made executable: what the request path reads.
 //!
-//! In: changes of units. Out: a new `Active` beside the old one, sharing what did not change, and for
-//! each unit whether it could be armed. A request sees one `Active`, which never changes under it.
-//! Sockets, counters and connections are elsewhere: an edit does not touch them.
+//! In: changes of units. Out: a new `Active` beside the old one, sharing what did not change, and
+//! for each unit whether it could be armed. A request sees one `Active`, which never changes
+//! under it. Sockets, counters and connections are elsewhere: an edit does not touch them.
 
 pub(crate) mod hosts;
 pub(crate) mod port;
@@ -155,8 +155,8 @@ impl Active {
         self.units.remove(id);
     }
 
-    /// Gives every gateway the ports that are its own, and puts every route in place at those that are
-    /// new or of a new version. A port that stays as it is keeps its hosts.
+    /// Gives every gateway the ports that are its own, and puts every route in place at those
+    /// that are new or of a new version. A port that stays as it is keeps its hosts.
     fn settle_ports(&mut self) {
         let (granted, taken) = port::share(&self.gateways);
         self.taken = taken;

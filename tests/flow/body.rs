@@ -93,8 +93,8 @@ fn memory() -> usize {
     kib * 1024
 }
 
-/// Clients and upstreams of this test hold a MiB at a time, so that what the process gains is what the
-/// proxy keeps. The bound leaves room for what tests beside this one hold.
+/// Clients and upstreams of this test hold a MiB at a time, so that what the process gains is
+/// what the proxy keeps. The bound leaves room for what tests beside this one hold.
 #[test]
 fn what_passes_through_is_not_kept() {
     let upstream = Upstream::with(|stream, _| {

@@ -62,8 +62,9 @@ fn every_request_that_was_sent_is_answered() {
     assert_eq!(gateway.ended(), Ended::Drained);
 }
 
-/// Asks over one connection, eight at a time, until it takes no more. Every stream that the server has
-/// taken is answered; one that it has not is refused by number (GOAWAY), which a client may send again.
+/// Asks over one connection, eight at a time, until it takes no more. Every stream that the
+/// server has taken is answered; one that it has not is refused by number (GOAWAY), which a
+/// client may send again.
 async fn ask_until_refused(client: H2, answered: Arc<AtomicUsize>, lost: Arc<Mutex<Vec<String>>>) {
     let mut askers = tokio::task::JoinSet::new();
     for _ in 0..8 {

@@ -1,4 +1,5 @@
-//! A real function behind the gateway: its manifest edited under load, its parameters as it gets them.
+//! A real function behind the gateway: its manifest edited under load, its parameters as it gets
+//! them.
 
 use std::path::Path;
 

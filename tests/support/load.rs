@@ -1,8 +1,8 @@
-//! Clients that ask without a pause, each on a connection that it keeps, while something is edited or
-//! ended under them.
+//! Clients that ask without a pause, each on a connection that it keeps, while something is
+//! edited or ended under them.
 //!
-//! In: an address and the path to ask for. Out: which answers came how often, and every request that
-//! got none.
+//! In: an address and the path to ask for. Out: which answers came how often, and every request
+//! that got none.
 
 use std::{
     collections::BTreeMap,

@@ -89,8 +89,8 @@ fn rule(text: &str) -> String {
     )
 }
 
-/// Who takes a request, given as `METHOD host/path [header=value]…`, at the first port: the route and
-/// the rule, or the status of the refusal with the methods that it names.
+/// Who takes a request, given as `METHOD host/path [header=value]…`, at the first port: the route
+/// and the rule, or the status of the refusal with the methods that it names.
 pub(super) fn taker(active: &Active, request: &str) -> String {
     let slot = active.ports().next().map(|(slot, _)| slot).unwrap();
     taker_at(active, slot, request)

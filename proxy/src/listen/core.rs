@@ -1,8 +1,9 @@
-//! One core: a thread with a runtime of its own, its sockets, its connections, its share of everything.
+//! One core: a thread with a runtime of its own, its sockets, its connections, its share of
+//! everything.
 //!
-//! In: commands from the control side. Out: answers to clients. Nothing here is shared with another
-//! core but the active configuration, the functions and what metrics read; a request stays on the core
-//! that accepted its connection.
+//! In: commands from the control side. Out: answers to clients. Nothing here is shared with
+//! another core but the active configuration, the functions and what metrics read; a request
+//! stays on the core that accepted its connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -59,8 +60,8 @@ pub(super) enum Command {
 pub(crate) struct Door {
     /// The port's slot in [`Active`].
     slot: usize,
-    /// The port as it was at the last beat: a listener that is taken away is gone from [`Active`] before
-    /// its connections are, and they are answered as long as they last.
+    /// The port as it was at the last beat: a listener that is taken away is gone from [`Active`]
+    /// before its connections are, and they are answered as long as they last.
     port: RefCell<Arc<Port>>,
     closing: Notify,
 }
@@ -265,8 +266,8 @@ impl Core {
         });
     }
 
-    /// Lets the connections of a door finish: HTTP/2 is told at once; HTTP/1.1 with its next answer,
-    /// or after a moment if none comes.
+    /// Lets the connections of a door finish: HTTP/2 is told at once; HTTP/1.1 with its next
+    /// answer, or after a moment if none comes.
     async fn see_off(&self, door: &Rc<Door>) {
         self.dismiss(door, connection::Farewell::WithNextAnswer);
         tokio::time::sleep(LAME_DUCK).await;

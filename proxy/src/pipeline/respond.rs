@@ -1,7 +1,7 @@
 //! Respond: the answer's head, whoever made it.
 //!
-//! In: an answer of a backend, or a refusal. Out: the response that hyper sends, its body bound to the
-//! record of the request.
+//! In: an answer of a backend, or a refusal. Out: the response that hyper sends, its body bound
+//! to the record of the request.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, Version, header, response};
@@ -54,8 +54,8 @@ pub(super) fn refuse(pending: &mut Pending, refusal: Refusal) -> Response<Source
     response
 }
 
-/// Takes away a body that must not be sent (RFC 9110 section 6.4.1). hyper does so for HTTP/1.1, but
-/// not for HTTP/2. An answer to HEAD keeps the length that one to GET has.
+/// Takes away a body that must not be sent (RFC 9110 section 6.4.1). hyper does so for HTTP/1.1,
+/// but not for HTTP/2. An answer to HEAD keeps the length that one to GET has.
 fn withhold(parts: &mut response::Parts, bytes: &mut Option<Bytes>, is_head: bool) {
     let bodiless = matches!(
         parts.status,

@@ -1,5 +1,5 @@
-//! What runs has no history: whatever the edits that led to some units, every question gets the answer
-//! that a start from scratch with those units gives.
+//! What runs has no history: whatever the edits that led to some units, every question gets the
+//! answer that a start from scratch with those units gives.
 
 use std::collections::BTreeMap;
 
@@ -189,7 +189,7 @@ impl Model {
         }
     }
 
-    fn from_scratch(&self) -> Active {
+    fn afresh(&self) -> Active {
         let changes: Vec<_> = self.units.values().cloned().map(UnitChange::Put).collect();
         let mut active = Active::default();
         active.apply(&changes);
@@ -233,7 +233,7 @@ fn check(batches: Vec<Vec<UnitChange>>) -> Result<(), TestCaseError> {
             model.apply(change);
         }
         active.apply(&batch);
-        prop_assert_eq!(answers(&active), answers(&model.from_scratch()));
+        prop_assert_eq!(answers(&active), answers(&model.afresh()));
     }
     Ok(())
 }

@@ -88,7 +88,7 @@ fn a_port_keeps_its_slot_while_it_lives_and_its_routes() {
     }
     let gone: Vec<_> = edited
         .iter()
-        .filter(|change| matches!(change, UnitChange::Put(unit) if unit.id.to_string().starts_with("gateway")))
+        .filter(|change| change.id().to_string().starts_with("gateway"))
         .map(|change| UnitChange::Remove(change.id().clone()))
         .collect();
     assert_eq!(active.apply(&gone), []);

@@ -164,7 +164,8 @@ fn a_wrong_method_names_those_of_all_templates_that_fit() {
             ("some", "POST h/a/c", "405 DELETE, PUT"),
             ("one", "POST h/x", "405 DELETE"),
             ("none", "POST h/", "404"),
-            // The method is right and a condition is not: naming it would send the client in circles.
+            // The method is right and a condition is not: naming it would send the client in
+            // circles.
             ("a condition that is missing", "PATCH h/a/b", "404"),
         ],
     );
