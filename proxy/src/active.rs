@@ -1,8 +1,8 @@
 //! The units made executable: what the request path reads.
 //!
-//! In: changes of units. Out: a new `Active` beside the old one, sharing what did not change, and for
-//! each unit whether it could be armed. A request sees one `Active`, which never changes under it.
-//! Sockets, counters and connections are elsewhere: an edit does not touch them.
+//! In: changes of units. Out: a new `Active` beside the old one, sharing what did not change, and
+//! for each unit whether it could be armed. A request sees one `Active`, which never changes
+//! under it. Sockets, counters and connections are elsewhere: an edit does not touch them.
 
 pub(crate) mod hosts;
 pub(crate) mod port;
@@ -17,7 +17,7 @@ use tollgate_snapshot::{
 };
 
 use self::{
-    port::{ArmedGateway, Port, PortKey},
+    port::{ArmedGateway, Port, PortKey, Taken},
     rule::Rule,
     table::{Candidate, Map},
 };
@@ -46,6 +46,8 @@ pub struct Active {
     endpoints: Map<ObjectName, Arc<ArmedEndpoints>>,
     /// By slot. A port keeps its slot as long as it lives.
     ports: Vec<Option<Arc<Port>>>,
+    /// Ports that an older gateway has.
+    taken: Vec<Taken>,
 }
 
 /// A route's matches with the places where they stand.
@@ -125,7 +127,10 @@ impl Active {
     fn put(&mut self, unit: &Unit) -> Result<(), Unusable> {
         let name = &unit.id.object;
         match arm(unit)? {
-            Armed::Gateway(gateway) => self.put_gateway(name, gateway)?,
+            Armed::Gateway(gateway) => {
+                self.gateways.insert(name.clone(), Arc::new(gateway));
+                self.settle_ports();
+            }
             Armed::Route(route) => self.put_route(name, route),
             Armed::Function(limits) => drop(self.functions.insert(name.clone(), limits)),
             Armed::Endpoints(endpoints) => {
@@ -141,7 +146,7 @@ impl Active {
         match id.kind {
             UnitKind::Gateway => {
                 self.gateways.remove(name);
-                self.drop_ports(name, &[]);
+                self.settle_ports();
             }
             UnitKind::Route => self.remove_route(name),
             UnitKind::Function => drop(self.functions.remove(name)),
@@ -150,39 +155,32 @@ impl Active {
         self.units.remove(id);
     }
 
-    /// Makes the ports of a gateway anew and puts every route that is attached to it back in place.
-    fn put_gateway(&mut self, name: &ObjectName, gateway: ArmedGateway) -> Result<(), Unusable> {
-        let keys = gateway.port_keys(name);
-        for key in &keys {
-            let taken = self.ports().find(|(_, port)| port.key.clashes(key));
-            if let Some((_, port)) = taken {
-                let (socket, other) = (key.socket(), &port.key.gateway);
-                return Err(Unusable(format!("{socket} is taken by ApiGateway {other}")));
-            }
-        }
-        let gateway = Arc::new(gateway);
-        self.drop_ports(name, &keys);
-        for key in keys {
-            let port = Arc::new(Port::new(key, &gateway));
-            match self.slot_of(&port.key) {
-                Some(slot) => self.ports[slot] = Some(port),
-                None => self.ports.push(Some(port)),
-            }
-        }
-        self.gateways.insert(name.clone(), gateway);
-        for route in self.routes.clone().values() {
-            for placed in route.placed.iter().filter(|placed| placed.gateway == *name) {
-                self.place(placed);
-            }
-        }
-        Ok(())
-    }
-
-    fn drop_ports(&mut self, gateway: &ObjectName, except: &[PortKey]) {
+    /// Gives every gateway the ports that are its own, and puts every route in place at those
+    /// that are new or of a new version. A port that stays as it is keeps its hosts.
+    fn settle_ports(&mut self) {
+        let (granted, taken) = port::share(&self.gateways);
+        self.taken = taken;
         for slot in &mut self.ports {
-            let gone = |p: &Arc<Port>| p.key.gateway == *gateway && !except.contains(&p.key);
-            if slot.as_ref().is_some_and(gone) {
-                *slot = None;
+            let gone = |port: &mut Arc<Port>| !granted.iter().any(|(key, _)| *key == port.key);
+            drop(slot.take_if(gone));
+        }
+        let mut fresh = Vec::new();
+        for (key, gateway) in granted {
+            let slot = self.slot_of(&key);
+            let kept = slot.and_then(|slot| self.ports[slot].as_ref());
+            if kept.is_some_and(|port| Arc::ptr_eq(&port.gateway, &gateway)) {
+                continue;
+            }
+            let port = Some(Arc::new(Port::new(key.clone(), &gateway)));
+            match slot {
+                Some(slot) => self.ports[slot] = port,
+                None => self.ports.push(port),
+            }
+            fresh.push(key);
+        }
+        for route in self.routes.clone().values() {
+            for placed in &route.placed {
+                self.place(placed, |key| fresh.contains(key));
             }
         }
     }
@@ -190,13 +188,13 @@ impl Active {
     fn put_route(&mut self, name: &ObjectName, route: ArmedRoute) {
         self.remove_route(name);
         for placed in &route.placed {
-            self.place(placed);
+            self.place(placed, |_| true);
         }
         self.routes.insert(name.clone(), Arc::new(route));
     }
 
-    fn place(&mut self, placed: &Placed) {
-        if let Some(port) = self.port_for(placed) {
+    fn place(&mut self, placed: &Placed, wanted: impl Fn(&PortKey) -> bool) {
+        if let Some(port) = self.port_for(placed).filter(|port| wanted(&port.key)) {
             Arc::make_mut(port)
                 .hosts
                 .insert(&placed.host, Arc::clone(&placed.candidate));
@@ -240,6 +238,11 @@ impl Active {
     /// The port of a slot.
     pub(crate) fn port(&self, slot: usize) -> Option<&Arc<Port>> {
         self.ports.get(slot)?.as_ref()
+    }
+
+    /// The ports that a gateway wants and an older one has.
+    pub(crate) fn taken(&self) -> &[Taken] {
+        &self.taken
     }
 
     /// The addresses of a Service's port; none known: none.
@@ -349,3 +352,6 @@ impl ArmedEndpoints {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

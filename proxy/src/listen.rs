@@ -45,6 +45,8 @@ pub struct Listen {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     open: BTreeMap<usize, OpenPort>,
+    /// Ports that an older gateway has.
+    taken: Vec<OpenPort>,
 }
 
 impl Listen {
@@ -80,6 +82,7 @@ impl Listen {
             commands,
             threads,
             open: BTreeMap::new(),
+            taken: Vec::new(),
         })
     }
 
@@ -118,9 +121,15 @@ impl Listen {
                 },
             );
         }
+        let taken = active.taken().iter().map(|taken| OpenPort {
+            gateway: Arc::clone(&taken.gateway),
+            listeners: taken.listeners.clone(),
+            address: Err(taken.why.clone()),
+        });
+        self.taken = taken.collect();
     }
 
-    fn bind(&self, slot: usize, port: &Port) -> Result<SocketAddr, String> {
+    fn bind(&self, slot: usize, port: &Arc<Port>) -> Result<SocketAddr, String> {
         let mut wanted = port.key.socket();
         if self.any_port {
             wanted.set_port(0);
@@ -131,7 +140,11 @@ impl Listen {
         for command in &self.commands {
             if let Some(listener) = sockets.pop() {
                 // A core ends only after its commands do.
-                let _ = command.send(Command::Open { slot, listener });
+                let _ = command.send(Command::Open {
+                    slot,
+                    port: Arc::clone(port),
+                    listener,
+                });
             }
         }
         Ok(address)
@@ -145,7 +158,7 @@ impl Listen {
 
     /// The ports as they are now.
     pub fn ports(&self) -> impl Iterator<Item = &OpenPort> {
-        self.open.values()
+        self.open.values().chain(&self.taken)
     }
 
     /// Stops accepting and waits until every connection has finished, at most for `patience`. Whether

@@ -17,13 +17,13 @@ pub(crate) mod route;
 
 use std::{convert::Infallible, rc::Rc};
 
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 
 use self::record::{Answer, Pending};
 use crate::{
     listen::{connection::Link, core::Core},
-    refusal::{Reason, Refusal},
+    refusal::Refusal,
     upstream::body::Upload,
 };
 
@@ -34,12 +34,13 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let is_head = parts.method == Method::HEAD;
     let mut pending = Pending::begin(core, link, &parts, Upload::new(&body));
     let response = match serve(&mut pending, &mut parts, body).await {
         Ok(response) => response,
         Err(refusal) => respond::refuse(&mut pending, refusal),
     };
-    Ok(respond::seal(pending, response))
+    Ok(respond::seal(pending, is_head, response))
 }
 
 /// The stages, in their order.
@@ -51,7 +52,8 @@ async fn serve(
     let core = Rc::clone(&pending.core);
     // One look at the configuration: what follows sees one version of it.
     let (target, matched, plan) = core.with_active(|active| {
-        let port = active.port(pending.link.slot).ok_or(Reason::NoSnapshot)?;
+        let (link, mut last) = (Rc::clone(&pending.link), None);
+        let port = link.door.port(active, &mut last);
         pending.enter(port, parts);
         let target = normalise::target(parts, &pending.link, &port.gateway.limits)?;
         pending.aim(port, &target);

@@ -9,4 +9,13 @@
 mod bad_function;
 mod bad_request;
 mod bad_upstream;
+mod body;
+mod client_ip;
+mod drain;
+mod edit;
+mod fixed;
 mod forward;
+mod function;
+mod h2;
+mod hold;
+mod route;

@@ -135,14 +135,16 @@ impl Gateway {
     /// The lines of the access log, once there are at least `count`.
     pub fn lines(&self, count: usize) -> Vec<Value> {
         eventually(|| {
-            let log = self.log.lock().unwrap();
-            let text = String::from_utf8(log.clone()).unwrap();
-            let lines: Vec<Value> = text
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
+            let lines = parse(&self.log);
             (lines.len() >= count).then_some(lines)
         })
+    }
+
+    /// Ends it, and gives all that it logged.
+    pub fn stop_and_log(self) -> Vec<Value> {
+        let log = Arc::clone(&self.log);
+        self.stop();
+        parse(&log)
     }
 
     /// Asks the proxy to end; a second time, at once.
@@ -160,6 +162,14 @@ impl Gateway {
         self.ask_to_stop();
         self.ended()
     }
+}
+
+fn parse(log: &Mutex<Vec<u8>>) -> Vec<Value> {
+    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn free() -> SocketAddr {

@@ -8,11 +8,14 @@
 )]
 
 pub mod client;
+pub mod frames;
 pub mod function;
 pub mod gateway;
 pub mod h2;
+pub mod load;
 pub mod manifests;
 pub mod process;
+pub mod session;
 pub mod trial;
 pub mod upstream;
 pub mod write;

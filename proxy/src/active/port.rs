@@ -31,7 +31,7 @@ impl PortKey {
     }
 
     /// Whether the two can't both be bound, being of different gateways.
-    pub(super) fn clashes(&self, other: &Self) -> bool {
+    fn clashes(&self, other: &Self) -> bool {
         let overlap = self.address == other.address
             || self.address.is_unspecified()
             || other.address.is_unspecified();
@@ -42,6 +42,8 @@ impl PortKey {
 /// A gateway made executable.
 #[derive(Debug)]
 pub(crate) struct ArmedGateway {
+    /// When the object was created; an older gateway's ports go before a younger one's.
+    created: Option<Box<str>>,
     listeners: Vec<Listener>,
     /// Networks whose word counts for the client's address.
     pub(crate) trusted: Box<[IpNet]>,
@@ -77,6 +79,7 @@ impl ArmedGateway {
                 .map_err(|_| Unusable(format!("trusted network {text}: not a CIDR")))
         };
         Ok(Self {
+            created: gateway.created.as_deref().map(Into::into),
             listeners: gateway
                 .listeners
                 .iter()
@@ -93,7 +96,7 @@ impl ArmedGateway {
     }
 
     /// The ports of its listeners, without repeats.
-    pub(super) fn port_keys(&self, name: &ObjectName) -> Vec<PortKey> {
+    fn port_keys(&self, name: &ObjectName) -> Vec<PortKey> {
         let mut keys = Vec::new();
         for listener in &self.listeners {
             let key = listener.key(name);
@@ -102,6 +105,12 @@ impl ArmedGateway {
             }
         }
         keys
+    }
+
+    /// The names of the listeners that share a port.
+    fn listeners_at(&self, key: &PortKey) -> impl Iterator<Item = &Arc<str>> {
+        let here = |l: &&Listener| l.address == key.address && l.port == key.port;
+        self.listeners.iter().filter(here).map(|l| &l.name)
     }
 
     /// The port of one listener.
@@ -162,6 +171,40 @@ impl Limits {
     }
 }
 
+/// A port that a gateway wants and does not get.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) gateway: Arc<str>,
+    /// The names of the listeners that are not served there.
+    pub(crate) listeners: Vec<Arc<str>>,
+    /// Why, in words.
+    pub(crate) why: String,
+}
+
+/// Who gets which port: of two gateways that want the same, the older, whichever came first. The
+/// younger gets it once the older lets go.
+pub(super) fn share(
+    gateways: &imbl::OrdMap<ObjectName, Arc<ArmedGateway>>,
+) -> (Vec<(PortKey, Arc<ArmedGateway>)>, Vec<Taken>) {
+    let mut by_age: Vec<_> = gateways.iter().collect();
+    // The sort is stable: gateways of one age stay in the order of their names.
+    by_age.sort_by_key(|(_, gateway)| (gateway.created.is_none(), &gateway.created));
+    let (mut granted, mut taken) = (Vec::<(PortKey, _)>::new(), Vec::new());
+    for (name, gateway) in by_age {
+        for key in gateway.port_keys(name) {
+            match granted.iter().find(|(other, _)| other.clashes(&key)) {
+                None => granted.push((key, Arc::clone(gateway))),
+                Some((other, _)) => taken.push(Taken {
+                    gateway: name.to_string().into(),
+                    listeners: gateway.listeners_at(&key).cloned().collect(),
+                    why: format!("{} is taken by ApiGateway {}", key.socket(), other.gateway),
+                }),
+            }
+        }
+    }
+    (granted, taken)
+}
+
 /// A port and its hosts.
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
@@ -185,8 +228,7 @@ impl Port {
 
     /// The names of the listeners that share this port.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = &Arc<str>> {
-        let here = |l: &&Listener| l.address == self.key.address && l.port == self.key.port;
-        self.gateway.listeners.iter().filter(here).map(|l| &l.name)
+        self.gateway.listeners_at(&self.key)
     }
 
     /// The listener that a request for `host` comes through when no route says so: the one with the

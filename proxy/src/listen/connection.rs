@@ -22,7 +22,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, task::spawn_local};
 
 use super::{
-    core::Core,
+    core::{Core, Door},
     socket::Socket,
     vigil::{Deadlines, Expired, Vigil},
 };
@@ -54,8 +54,8 @@ pub(super) enum Farewell {
 
 /// What the requests of a connection know of it.
 pub(crate) struct Link {
-    /// The port's slot in [`crate::active::Active`].
-    pub(crate) slot: usize,
+    /// Where it came in.
+    pub(crate) door: Rc<Door>,
     /// The other end.
     pub(crate) peer: SocketAddr,
     /// Its address as a field value, made once.
@@ -99,12 +99,11 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 pub(super) async fn serve(
     core: &Rc<Core>,
     id: u64,
-    slot: usize,
+    door: Rc<Door>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let limits = core.with_active(|active| active.port(slot).map(|port| port.gateway.limits));
-    let Some(limits) = limits else { return };
+    let limits = core.with_active(|active| door.port(active, &mut None).gateway.limits);
     // Without it, small answers wait for acknowledgements; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
     let deadlines = Deadlines {
@@ -115,7 +114,7 @@ pub(super) async fn serve(
     let peer_ip = HeaderValue::try_from(peer.ip().to_canonical().to_string());
     let Ok(peer_ip) = peer_ip else { return };
     let link = Rc::new(Link {
-        slot,
+        door,
         peer,
         peer_ip,
         vigil,

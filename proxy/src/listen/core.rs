@@ -1,8 +1,9 @@
-//! One core: a thread with a runtime of its own, its sockets, its connections, its share of everything.
+//! One core: a thread with a runtime of its own, its sockets, its connections, its share of
+//! everything.
 //!
-//! In: commands from the control side. Out: answers to clients. Nothing here is shared with another
-//! core but the active configuration, the functions and what metrics read; a request stays on the core
-//! that accepted its connection.
+//! In: commands from the control side. Out: answers to clients. Nothing here is shared with
+//! another core but the active configuration, the functions and what metrics read; a request
+//! stays on the core that accepted its connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,7 +28,7 @@ use tokio::{
 use super::{alarm::Alarms, connection, connection::Link, sweep, sweep::Clock};
 use crate::{
     access_log::{CoreLog, Record},
-    active::Active,
+    active::{Active, port::Port},
     function::Functions,
     metrics::CoreMetrics,
     request_id::RequestIds,
@@ -43,12 +44,46 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the control side tells a core.
 pub(super) enum Command {
-    /// Accept on a socket, for a slot of [`Active`].
-    Open { slot: usize, listener: StdListener },
+    /// Accept on a socket, for a slot of [`Active`] and the port in it.
+    Open {
+        slot: usize,
+        port: Arc<Port>,
+        listener: StdListener,
+    },
     /// Stop accepting for a slot and let its connections finish.
     Close { slot: usize },
     /// Stop accepting and let all connections finish; then tell.
     Drain { done: oneshot::Sender<()> },
+}
+
+/// Where connections come in.
+pub(crate) struct Door {
+    /// The port's slot in [`Active`].
+    slot: usize,
+    /// The port as it was at the last beat: a listener that is taken away is gone from [`Active`]
+    /// before its connections are, and they are answered as long as they last.
+    port: RefCell<Arc<Port>>,
+    closing: Notify,
+}
+
+impl Door {
+    /// The port as it is now; `last` is where to keep it if it is gone.
+    pub(crate) fn port<'a>(
+        &self,
+        active: &'a Active,
+        last: &'a mut Option<Arc<Port>>,
+    ) -> &'a Arc<Port> {
+        match active.port(self.slot) {
+            Some(port) => port,
+            None => last.insert(Arc::clone(&self.port.borrow())),
+        }
+    }
+
+    fn remember(&self, active: &Active) {
+        if let Some(port) = active.port(self.slot) {
+            self.port.borrow_mut().clone_from(port);
+        }
+    }
 }
 
 /// What a core is made from.
@@ -65,7 +100,9 @@ pub(crate) struct Core {
     pub(super) alarms: Alarms,
     pub(super) links: RefCell<HashMap<u64, Rc<Link>, foldhash::fast::RandomState>>,
     next_link: Cell<u64>,
-    doors: RefCell<HashMap<usize, Rc<Notify>>>,
+    doors: RefCell<HashMap<usize, Rc<Door>>>,
+    /// Doors that may still let connections in, and connections.
+    live: Cell<usize>,
     drained: RefCell<Option<oneshot::Sender<()>>>,
     active: RefCell<arc_swap::Cache<Arc<ArcSwap<Active>>, Arc<Active>>>,
     pub(crate) pool: Pool,
@@ -99,16 +136,20 @@ async fn run(core: Rc<Core>, mut commands: mpsc::UnboundedReceiver<Command>) {
     spawn_local(sweep::sweep(Rc::clone(&core)));
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Open { slot, listener } => open(&core, slot, listener),
+            Command::Open {
+                slot,
+                port,
+                listener,
+            } => open(&core, slot, port, listener),
             Command::Close { slot } => {
                 if let Some(door) = core.doors.borrow_mut().remove(&slot) {
-                    door.notify_one();
+                    door.closing.notify_one();
                 }
             }
             Command::Drain { done } => {
                 *core.drained.borrow_mut() = Some(done);
                 for (_, door) in core.doors.borrow_mut().drain() {
-                    door.notify_one();
+                    door.closing.notify_one();
                 }
                 core.tell_if_drained();
             }
@@ -119,26 +160,33 @@ async fn run(core: Rc<Core>, mut commands: mpsc::UnboundedReceiver<Command>) {
     }
 }
 
-fn open(core: &Rc<Core>, slot: usize, listener: StdListener) {
-    let door = Rc::new(Notify::new());
+fn open(core: &Rc<Core>, slot: usize, port: Arc<Port>, listener: StdListener) {
+    let door = Rc::new(Door {
+        slot,
+        port: RefCell::new(port),
+        closing: Notify::new(),
+    });
     core.doors.borrow_mut().insert(slot, Rc::clone(&door));
     let core = Rc::clone(core);
+    core.enter();
     spawn_local(async move {
         match TcpListener::from_std(listener) {
-            Ok(listener) => accept(&core, slot, listener, &door).await,
+            Ok(listener) => accept(&core, listener, &door).await,
             Err(error) => tracing::error!(%error, "a socket can't be listened on"),
         }
+        core.leave();
+        core.see_off(&door).await;
     });
 }
 
 /// Accepts until the door closes; then what has been accepted by the kernel, and no more.
-async fn accept(core: &Rc<Core>, slot: usize, listener: TcpListener, door: &Notify) {
+async fn accept(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) {
     loop {
         tokio::select! {
             biased;
-            () = door.notified() => break,
+            () = door.closing.notified() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => core.welcome(slot, stream, peer),
+                Ok((stream, peer)) => core.welcome(door, stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -148,10 +196,8 @@ async fn accept(core: &Rc<Core>, slot: usize, listener: TcpListener, door: &Noti
     }
     let mut now = Context::from_waker(Waker::noop());
     while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut now) {
-        core.welcome(slot, stream, peer);
+        core.welcome(door, stream, peer);
     }
-    drop(listener);
-    core.see_off(slot).await;
 }
 
 impl Core {
@@ -163,6 +209,7 @@ impl Core {
             links: RefCell::default(),
             next_link: Cell::new(0),
             doors: RefCell::default(),
+            live: Cell::new(0),
             drained: RefCell::new(None),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
             pool: Pool::new(Rc::clone(&metrics)),
@@ -193,6 +240,15 @@ impl Core {
         }
     }
 
+    /// Keeps the ports as they are now, for when they are gone.
+    pub(super) fn remember_ports(&self) {
+        self.with_active(|active| {
+            for door in self.doors.borrow().values() {
+                door.remember(active);
+            }
+        });
+    }
+
     /// The time, and the time of day. The latter is the last beat's and what has passed since: one
     /// look at the system's clock for both.
     pub(crate) fn now(&self) -> (Instant, SystemTime) {
@@ -206,41 +262,50 @@ impl Core {
     }
 
     /// Serves a new connection in a task of its own.
-    fn welcome(self: &Rc<Self>, slot: usize, stream: TcpStream, peer: SocketAddr) {
-        let core = Rc::clone(self);
+    fn welcome(self: &Rc<Self>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
+        let (core, door) = (Rc::clone(self), Rc::clone(door));
         let id = self.next_link.replace(self.next_link.get() + 1);
         self.metrics.connection_opened();
+        self.enter();
         spawn_local(async move {
-            connection::serve(&core, id, slot, stream, peer).await;
+            connection::serve(&core, id, door, stream, peer).await;
             core.links.borrow_mut().remove(&id);
             core.metrics.connection_closed();
-            core.tell_if_drained();
+            core.leave();
         });
     }
 
-    /// Lets the connections of a slot finish: HTTP/2 is told at once; HTTP/1.1 with its next answer,
-    /// or after a moment if none comes.
-    async fn see_off(&self, slot: usize) {
-        self.dismiss(slot, connection::Farewell::WithNextAnswer);
+    /// Lets the connections of a door finish: HTTP/2 is told at once; HTTP/1.1 with its next
+    /// answer, or after a moment if none comes.
+    async fn see_off(&self, door: &Rc<Door>) {
+        self.dismiss(door, connection::Farewell::WithNextAnswer);
         tokio::time::sleep(LAME_DUCK).await;
-        self.dismiss(slot, connection::Farewell::Now);
-        self.tell_if_drained();
+        self.dismiss(door, connection::Farewell::Now);
     }
 
-    fn dismiss(&self, slot: usize, farewell: connection::Farewell) {
+    fn dismiss(&self, door: &Rc<Door>, farewell: connection::Farewell) {
         for link in self
             .links
             .borrow()
             .values()
-            .filter(|link| link.slot == slot)
+            .filter(|link| Rc::ptr_eq(&link.door, door))
         {
             link.dismiss(farewell);
         }
     }
 
+    fn enter(&self) {
+        self.live.set(self.live.get() + 1);
+    }
+
+    fn leave(&self) {
+        self.live.set(self.live.get().saturating_sub(1));
+        self.tell_if_drained();
+    }
+
     fn tell_if_drained(&self) {
         if self.drained.borrow().is_some()
-            && self.links.borrow().is_empty()
+            && self.live.get() == 0
             && let Some(done) = self.drained.borrow_mut().take()
         {
             // Nobody waits any more when the drain was cut short.

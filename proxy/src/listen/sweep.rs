@@ -56,6 +56,7 @@ pub(super) async fn sweep(core: Rc<Core>) {
             link.vigil.check();
         }
         core.alarms.ring(now);
+        core.remember_ports();
         core.pool.prune(now);
         core.flush_log();
     }

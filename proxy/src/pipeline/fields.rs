@@ -68,10 +68,12 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, peer_trusted: bool) {
     remove(headers, gone);
 }
 
-/// Takes out of an answer what concerns the upstream's connection.
+/// Takes out of an answer what concerns the upstream's connection. `Trailer` stays: only the trailers
+/// that it names are sent on.
 pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     strip_listed(headers);
-    remove(headers, |name| fate(name) == Fate::Hop);
+    let gone = |name: &&HeaderName| fate(name) == Fate::Hop && **name != header::TRAILER;
+    remove(headers, gone);
 }
 
 /// A list without entries allocates nothing, and most requests have none.

@@ -48,7 +48,6 @@ pub(crate) struct Pending {
     time: SystemTime,
     started: Instant,
     version: Version,
-    wants_body: bool,
     request_id: HeaderValue,
     client: ClientAddress,
     upload: Rc<Upload>,
@@ -105,7 +104,6 @@ impl Pending {
             time,
             started,
             version: parts.version,
-            wants_body: parts.method != Method::HEAD,
             request_id,
             client,
             upload,
@@ -207,11 +205,6 @@ impl Pending {
     /// The protocol of the request.
     pub(super) fn version(&self) -> Version {
         self.version
-    }
-
-    /// Whether the answer may have a body: one to HEAD never has.
-    pub(super) fn wants_body(&self) -> bool {
-        self.wants_body
     }
 
     /// The id of the request.
@@ -359,11 +352,11 @@ pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
     });
     let (_, time) = core.now();
     let line = core.with_active(|active| {
-        let port = active
-            .port(link.slot)
-            .filter(|port| port.gateway.access_log)?;
+        let mut last = None;
+        let port = link.door.port(active, &mut last);
         let listener = port.listeners().next().cloned();
-        Some((Arc::clone(&port.shown), listener))
+        let line = (Arc::clone(&port.shown), listener);
+        port.gateway.access_log.then_some(line)
     });
     let Some((gateway, listener)) = line else {
         return;

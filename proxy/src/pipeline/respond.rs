@@ -1,10 +1,10 @@
 //! Respond: the answer's head, whoever made it.
 //!
-//! In: an answer of a backend, or a refusal. Out: the response that hyper sends, its body bound to the
-//! record of the request.
+//! In: an answer of a backend, or a refusal. Out: the response that hyper sends, its body bound
+//! to the record of the request.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, Version, header};
+use http::{HeaderValue, Response, StatusCode, Version, header, response};
 use hyper::body::Incoming;
 
 use super::{
@@ -54,18 +54,35 @@ pub(super) fn refuse(pending: &mut Pending, refusal: Refusal) -> Response<Source
     response
 }
 
-/// Finishes the head and binds the body to the record.
-pub(super) fn seal(mut pending: Box<Pending>, response: Response<Source>) -> Response<Answer> {
-    let (mut parts, mut source) = response.into_parts();
-    parts.version = Version::HTTP_11;
-    if let Source::Full(Some(bytes)) = &source
-        && !pending.wants_body()
+/// Takes away a body that must not be sent (RFC 9110 section 6.4.1). hyper does so for HTTP/1.1,
+/// but not for HTTP/2. An answer to HEAD keeps the length that one to GET has.
+fn withhold(parts: &mut response::Parts, bytes: &mut Option<Bytes>, is_head: bool) {
+    let bodiless = matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if !is_head && !bodiless {
+        return;
+    }
+    if let Some(bytes) = bytes.take()
+        && !bodiless
     {
-        // hyper drops such a body unread over HTTP/1.1, and sends it over HTTP/2.
         let length = HeaderValue::from(bytes.len());
         parts.headers.insert(header::CONTENT_LENGTH, length);
-        source = Source::Full(None);
     }
+}
+
+/// Finishes the head and binds the body to the record.
+pub(super) fn seal(
+    mut pending: Box<Pending>,
+    is_head: bool,
+    response: Response<Source>,
+) -> Response<Answer> {
+    let (mut parts, mut source) = response.into_parts();
+    if let Source::Full(bytes) = &mut source {
+        withhold(&mut parts, bytes, is_head);
+    }
+    parts.version = Version::HTTP_11;
     parts.headers.insert(X_REQUEST_ID, pending.request_id());
     if pending.link.is_leaving() && pending.version() != Version::HTTP_2 {
         parts

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hyper::{Request, http::uri::PathAndQuery};
 use tollgate_tests::{
-    h2::{Connection, Fate, Parts, by_hand},
+    frames::{Connection, Fate, Parts, by_hand},
     trial::{Trial, check_refusal, line},
     upstream::Upstream,
 };
