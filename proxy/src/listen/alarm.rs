@@ -9,7 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     future::poll_fn,
-    pin::pin,
+    pin::Pin,
     task::{Poll, Waker},
     time::Instant,
 };
@@ -60,13 +60,13 @@ impl Alarms {
     }
 }
 
-/// Awaits a future until an instant.
-pub(crate) async fn until<T>(
+/// Awaits a future until an instant. It is taken where it stands: requests' futures are large, and
+/// moving one costs more than its alarm.
+pub(crate) async fn until<F: Future>(
     core: &Core,
     due: Instant,
-    future: impl Future<Output = T>,
-) -> Result<T, Elapsed> {
-    let mut future = pin!(future);
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     let mut alarm = None;
     poll_fn(|cx| {
         if let Poll::Ready(result) = future.as_mut().poll(cx) {

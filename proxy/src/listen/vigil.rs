@@ -13,8 +13,9 @@ use std::{
 
 use super::sweep::Clock;
 
-/// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as they can't be HTTP/1.
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
+/// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as no method of HTTP/1 begins
+/// with them.
+const H2_PREFACE: &[u8] = b"PRI";
 
 /// What a connection may take its time for.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +106,8 @@ impl Vigil {
             self.h2.set(bytes.starts_with(H2_PREFACE));
         }
         if self.in_line.get() && !self.h2.get() {
+            // A request may follow empty lines (RFC 9112 section 2.2).
+            let bytes = bytes.trim_ascii_start();
             let line = bytes
                 .split(|byte| *byte == b'\n')
                 .next()

@@ -8,7 +8,7 @@ mod fixed;
 mod forward;
 mod function;
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use http::{Response, Version, request::Parts};
 use hyper::body::Incoming;
@@ -23,7 +23,10 @@ use crate::{
     },
     listen::{alarm, core::Core},
     refusal::{Reason, Refusal},
-    upstream::{body::Progress, pool::Upstream},
+    upstream::{
+        body::{Progress, Upload},
+        pool::Upstream,
+    },
 };
 
 /// Which backend will answer, and in what time.
@@ -111,7 +114,7 @@ pub(crate) async fn run(
         body,
         body_bytes_max: plan.body_bytes_max,
     };
-    let answer = async {
+    let answer = pin!(async {
         match &forward.backends[plan.backend].target {
             BackendTarget::Function {
                 function,
@@ -143,9 +146,9 @@ pub(crate) async fn run(
                 forward::send(pending, first, second, &mut request).await
             }
         }
-    };
+    });
     let outcome = alarm::until(&core, due, answer).await;
-    outcome.unwrap_or_else(|_| Err(overdue(upload.progress.get())))
+    outcome.unwrap_or_else(|_| Err(overdue(&upload)))
 }
 
 /// Whether the request's fields hold the host that its target is for.
@@ -161,10 +164,12 @@ struct Inbound<'a> {
     body_bytes_max: u64,
 }
 
-/// Who let the time run out: a client that still owes its body, or the backend.
-fn overdue(progress: Progress) -> Refusal {
-    match progress {
-        Progress::Open => Refusal::closing(Reason::RequestTimeout),
+/// Who let the time run out: a client that was asked for more of its body, or the backend.
+fn overdue(upload: &Upload) -> Refusal {
+    match upload.progress.get() {
+        Progress::Open if upload.awaited.get() => Refusal::closing(Reason::RequestTimeout),
+        // What is left of the body is in the way of the next request.
+        Progress::Open => Refusal::closing(Reason::UpstreamTimeout),
         Progress::Complete | Progress::TooLarge | Progress::Broken => {
             Reason::UpstreamTimeout.into()
         }

@@ -3,7 +3,7 @@
 //! In: the head as hyper parsed it. Out: [`Target`], the host without port and case and the path in its
 //! canonical form; or the refusal of what could be read in two ways. Nothing is changed here.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::Ipv6Addr};
 
 use http::{
     HeaderMap, HeaderValue, Method, Version, header,
@@ -153,32 +153,37 @@ fn as_value(authority: &Authority) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadRequest.into())
 }
 
-/// Splits `host[:port]`; none when it is anything else, such as with userinfo. A dot at the end of the
-/// host is the same host.
+/// Splits `host[:port]`; none when it is anything else, such as with userinfo. A dot at the end of
+/// the host is the same host.
 fn host_and_port(authority: &[u8]) -> Option<(Box<str>, Option<u16>)> {
-    let text = std::str::from_utf8(authority).ok()?;
-    let (host, port) = if text.starts_with('[') {
-        let end = text.find(']')? + 1;
-        let inner: &str = &text[1..end - 1];
-        inner.parse::<std::net::Ipv6Addr>().ok()?;
-        (
-            &text[..end],
-            text[end..]
-                .strip_prefix(':')
-                .or_else(|| text[end..].is_empty().then_some("")),
-        )
-    } else {
-        let (host, port) = text.split_once(':').unwrap_or((text, ""));
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        (host.bytes().all(plain).then_some(host)?, Some(port))
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let port = match port? {
-        "" => None,
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+    let end = host_length(authority)?;
+    let (host, rest) = authority.split_at(end);
+    let port = match rest {
+        [] | [b':'] => None,
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            Some(std::str::from_utf8(digits).ok()?.parse().ok()?)
+        }
         _ => return None,
     };
-    (!host.is_empty()).then(|| (host.to_ascii_lowercase().into(), port))
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let mut host: Box<str> = std::str::from_utf8(host).ok()?.into();
+    host.make_ascii_lowercase();
+    (!host.is_empty()).then_some((host, port))
+}
+
+/// How many bytes the host has: an IPv6 address in brackets, or a name.
+fn host_length(authority: &[u8]) -> Option<usize> {
+    if authority.first() == Some(&b'[') {
+        let end = authority.iter().position(|byte| *byte == b']')?;
+        let inner = std::str::from_utf8(&authority[1..end]).ok()?;
+        return inner.parse::<Ipv6Addr>().is_ok().then_some(end + 1);
+    }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let end = authority
+        .iter()
+        .position(|byte| !plain(byte))
+        .unwrap_or(authority.len());
+    Some(end)
 }
 
 /// The path in canonical form, with its query.

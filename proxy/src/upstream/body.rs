@@ -31,6 +31,8 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) progress: Cell<Progress>,
+    /// Whether the client was asked for more and has not sent it.
+    pub(crate) awaited: Cell<bool>,
     pub(crate) bytes: Cell<u64>,
 }
 
@@ -44,6 +46,7 @@ impl Upload {
         };
         Rc::new(Self {
             progress: Cell::new(progress),
+            awaited: Cell::new(false),
             bytes: Cell::new(0),
         })
     }
@@ -94,8 +97,10 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let upload = &self.upload;
+        upload.awaited.set(polled.is_pending());
+        let frame = ready!(polled);
         Poll::Ready(match frame {
             None => {
                 upload.progress.set(Progress::Complete);

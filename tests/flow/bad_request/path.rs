@@ -50,6 +50,12 @@ fn a_path_that_can_be_read_in_two_ways_is_refused() {
     for (name, target, expected) in rows {
         trial.check(name, get(target), expected);
     }
+    let behind_an_empty_line = [b"\r\n".to_vec(), get("/a#b")].concat();
+    trial.check(
+        "a fragment behind an empty line",
+        behind_an_empty_line,
+        closes,
+    );
     trial.gateway.stop();
 }
 

@@ -106,6 +106,26 @@ fn an_upstream_that_never_answers_times_out() {
 }
 
 #[test]
+fn an_upstream_that_takes_no_body_is_to_blame_and_not_the_client_that_sends_it() {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    let bad = Upstream::with(move |_, _| {
+        let _ = ended.lock().unwrap().recv_timeout(DEADLINE);
+    });
+    let good = Upstream::echo();
+    let trial = Trial::of(&beside(bad.address, &good, "500ms"), good);
+    // More than all buffers on the way hold.
+    let body = "x".repeat(9 << 20);
+    let length = body.len();
+    let post = format!("POST /bad HTTP/1.1\r\nhost: a.example\r\ncontent-length: {length}\r\n\r\n");
+    let outcome = trial.send(post + &body);
+    check_refusal("unread", &outcome.answers()[0], 504);
+    outcome.check_lines("unread", &[(504, Some("UpstreamTimeout"))]);
+    end.send(()).unwrap();
+    trial.gateway.stop();
+}
+
+#[test]
 fn an_upstream_that_stops_in_its_head_times_out() {
     let bad = Upstream::with(|stream, _| {
         let _ = read_request(stream);
