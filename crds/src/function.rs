@@ -1,4 +1,5 @@
-//! Function: code that answers requests, as a pod template in a cluster and as a process standalone.
+//! Function: code that answers requests, as a pod template in a cluster and as a process
+//! standalone.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

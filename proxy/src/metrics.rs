@@ -1,7 +1,7 @@
 //! What the gateway counts, and the text that Prometheus reads.
 //!
-//! In: outcomes from the cores, each with a pen of its own ([`CoreMetrics`]); what is configured, from
-//! the control side. Out: the text format, version 0.0.4. Names and meanings are listed in
+//! In: outcomes from the cores, each with a pen of its own ([`CoreMetrics`]); what is configured,
+//! from the control side. Out: the text format, version 0.0.4. Names and meanings are listed in
 //! `docs/metrics.md`. Nothing here is a label that a client can choose.
 
 mod cells;

@@ -1,3 +1,5 @@
+//! Lines as `docs/access-log.md` shows them, whatever a client sends.
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::*;
