@@ -70,7 +70,7 @@ impl Metrics {
                 &registry,
                 IntGauge::new(
                     "tollgate_config_held",
-                    "Objects whose newest version is refused; an older one or a stand-in is run.",
+                    "Objects whose newest version is refused; an older one, a stand-in or nothing is run.",
                 )?,
             )?,
             registry,

@@ -60,7 +60,9 @@ fn unread() -> Record<'static> {
         route: None,
         rule: None,
         upstream: None,
+        duration: Duration::ZERO,
         upstream_duration: None,
+        bytes_out: 0,
         user_agent: None,
         ..served()
     }
