@@ -31,7 +31,7 @@ crds: ## write crds/*.yaml from the kinds
 	$(CARGO) run --locked -q -p tollgate-crds --bin crdgen -- crds
 
 golden: ## write the golden outputs anew; review the diff
-	TOLLGATE_GOLDEN=write $(CARGO) test --locked -q --workspace --test golden
+	TOLLGATE_GOLDEN=write $(CARGO) test --locked -q -p tollgate-tests --test golden
 
 FUZZ_SECONDS ?= 60
 
@@ -39,8 +39,10 @@ fuzz: ## fuzz compile for FUZZ_SECONDS (needs nightly and cargo-fuzz)
 	@mkdir -p fuzz/corpus/compile
 	$(CARGO) +nightly fuzz run --fuzz-dir fuzz compile fuzz/corpus/compile tests/golden -- -max_total_time=$(FUZZ_SECONDS)
 
+BENCH_FLAGS ?=
+
 bench: ## measure side by side with nginx and Envoy, into docs/bench
-	$(CARGO) run --locked --release -p tollgate-tests --bin bench
+	$(CARGO) run --locked -p tollgate-tests --bin bench -- $(BENCH_FLAGS)
 
 deny: ## check licences, bans and sources of what we depend on (needs cargo-deny)
 	$(CARGO) deny --locked --offline check --config .cargo/deny.toml licenses bans sources

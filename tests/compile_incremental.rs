@@ -140,11 +140,16 @@ fn slice() -> impl Strategy<Value = String> {
         "5",
     ]);
     let address = select(vec!["10.0.0.1", "10.0.0.2", "x"]);
-    (names, ports, address, any::<bool>()).prop_map(|((name, namespace, service), ports, address, ready)| {
+    let text = |(names, ports, address, ready)| {
+        let (name, namespace, service): (&str, &str, &str) = names;
         format!(
-            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{kubernetes.io/service-name: {service}}}}}\naddressType: IPv4\nports: {ports}\nendpoints: [{{addresses: [{address}], conditions: {{ready: {ready}, serving: true, terminating: true}}}}]\n"
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, \
+             namespace: {namespace}, labels: {{kubernetes.io/service-name: {service}}}}}\n\
+             addressType: IPv4\nports: {ports}\nendpoints: [{{addresses: [{address}], \
+             conditions: {{ready: {ready}, serving: true, terminating: true}}}}]\n"
         )
-    })
+    };
+    (names, ports, address, any::<bool>()).prop_map(text)
 }
 
 fn function() -> impl Strategy<Value = String> {

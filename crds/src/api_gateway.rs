@@ -126,17 +126,21 @@ pub struct ClientIp {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Largest request body. Default `10Mi`. Larger: 413.
+    /// Largest request body. Default `10Mi`. Larger: 413. A function takes at most 6Mi, whatever
+    /// is said here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Size>,
-    /// Largest request head, all header fields together; 8Ki to 1Mi. Default `64Ki`. Larger: 431.
+    /// Largest request head, request line and header fields together; 8Ki to 1Mi. Default `64Ki`.
+    /// Larger: 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Size>,
     /// Most header fields of a request; 1 to 1000. Default 100. More: 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub header_count: Option<i32>,
-    /// Longest time from the first byte of a request head to its end. Default `10s`. Longer: 408.
+    /// Longest time from the first byte of a request head to its end. Default `10s`. Longer: 408,
+    /// and the connection is closed. It holds for HTTP/1; a head over HTTP/2 has the time of
+    /// `idleTimeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_timeout: Option<Duration>,
     /// Longest time that a connection may rest: between requests, or in an answer that makes no
@@ -144,7 +148,8 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Duration>,
     /// Longest time from the end of a request's head to the head of its answer, for rules without
-    /// a `timeout`. Default `29s`. Longer: 504, or 408 while the client still owes its body.
+    /// a `timeout`; time in queues included, up to 15m. Default `29s`. Longer: 504, or 408 when the
+    /// client was late with its body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<Duration>,
 }

@@ -113,7 +113,7 @@ pub struct RouteRule {
     pub rewrite: Option<Rewrite>,
     /// Longest time from the end of the request's head to the head of the answer, time in queues
     /// included; up to 15m. Default: the route's `defaults.timeout`, else the gateway's
-    /// `limits.requestTimeout`. Longer: 504, or 408 while the client still owes its body.
+    /// `limits.requestTimeout`. Longer: 504, or 408 when the client was late with its body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
 }

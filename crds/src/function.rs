@@ -1,4 +1,5 @@
-//! Function: code that answers requests, as a pod template in a cluster and as a process standalone.
+//! Function: code that answers requests, as a pod template in a cluster and as a process
+//! standalone.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -42,7 +43,7 @@ use crate::{
 pub struct FunctionSpec {
     /// How it is called. `lambda`: through the AWS Lambda Runtime API
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>). `http`: it listens on
-    /// `$PORT` and gets the request.
+    /// `$PORT` and gets the request; this one is not supported yet, and refused.
     pub contract: Contract,
     /// The command that is started standalone. Not used in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +55,8 @@ pub struct FunctionSpec {
     /// Longest time for one call, up to 15m. Default `3s`, as AWS Lambda has it. Longer: 500.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// How many calls one instance serves at a time. Default 1.
+    /// How many calls one instance serves at a time. Default 1. More has no effect yet, and a
+    /// warning says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: Option<i32>,
@@ -62,7 +64,7 @@ pub struct FunctionSpec {
     /// standalone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Size>,
-    /// How many instances run in a cluster. Standalone there is one.
+    /// How many instances run in a cluster. Standalone there is one, whatever is said here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
 }
@@ -89,8 +91,8 @@ pub struct Process {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub working_dir: Option<String>,
-    /// Environment, beside `PATH`, `HOME`, `TZ` and `LANG` of the gateway. The names that the
-    /// Lambda contract reserves win over these.
+    /// Environment, beside `PATH`, `HOME`, `TZ` and `LANG` of the gateway, over which these win.
+    /// The names that the Lambda contract reserves win over these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub env: Vec<EnvVar>,

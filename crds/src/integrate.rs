@@ -22,8 +22,8 @@ pub struct Backend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
     /// Any HTTP endpoint, as `http://host[:port][/path]`. Its path is put in front of the
-    /// request's, and its host becomes the request's. Link-local and metadata addresses are refused,
-    /// also after name resolution.
+    /// request's, and its host becomes the request's. Link-local and metadata addresses are
+    /// refused, also after name resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048))]
     pub url: Option<String>,

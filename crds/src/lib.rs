@@ -1,4 +1,5 @@
-//! The user's vocabulary: the kinds of group `tollgate.dev`, one per file, and the parts they share.
+//! The user's vocabulary: the kinds of group `tollgate.dev`, one per file, and the parts they
+//! share.
 //!
 //! In: nothing. Out: types that read what a user wrote, and the CRDs generated from them. The field
 //! docs are the user's manual: they are what `kubectl explain` prints. The types are lenient (an
@@ -10,6 +11,10 @@
 #![allow(
     unreachable_pub,
     reason = "KubeSchema derives a private copy of each type, docs and all"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "two printer columns may have the same type"
 )]
 
 pub mod api_gateway;

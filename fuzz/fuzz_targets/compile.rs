@@ -1,5 +1,5 @@
-//! Any text: read as manifests, compiled, edited back and forth. It must not panic, and what an edit
-//! leads to must be what a start from scratch gives.
+//! Any text: read as manifests, compiled, edited back and forth. It must not panic, and what an
+//! edit leads to must be what a start from scratch gives.
 //!
 //! Seeds: `cargo +nightly fuzz run compile fuzz/corpus/compile tests/golden`.
 

@@ -1,9 +1,9 @@
 //! The access log: one line for each request, whatever became of it.
 //!
-//! In: a [`Record`] from the core that served the request. Out: a line of JSON, or a readable one when
-//! a person watches; `docs/access-log.md` lists the fields. The query of a request is not among them,
-//! since it may hold secrets. A core only ever appends to memory of its own: when the log is not taken
-//! as fast as it comes, lines are dropped and counted, and requests go on.
+//! In: a [`Record`] from the core that served the request. Out: a line of JSON, or a readable one
+//! when a person watches; `docs/access-log.md` lists the fields. The query of a request is not
+//! among them, since it may hold secrets. A core only ever appends to memory of its own: when the
+//! log is not taken as fast as it comes, lines are dropped and counted, and requests go on.
 
 mod address;
 mod clock;
@@ -86,7 +86,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// Readable on a terminal, in colour unless `NO_COLOR` is set (<https://no-color.org>); else JSON.
+    /// Readable on a terminal, in colour unless `NO_COLOR` is set (<https://no-color.org>); else
+    /// JSON.
     pub fn for_stdout() -> Self {
         if stdout().is_terminal() {
             let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

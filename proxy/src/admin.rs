@@ -1,8 +1,9 @@
 //! The two listeners for operators: health for the cluster, admin for whoever is on the machine.
 //!
-//! In: how far the proxy is ([`Readiness`]), the metrics, a view of the configuration. Out: answers to
-//! `GET` and `HEAD`. `--health` serves `/healthz`, `/readyz` and `/metrics`; `--admin` those and `/config`,
-//! and only on loopback. Nothing here changes anything, and nothing here is on the path of a request.
+//! In: how far the proxy is ([`Readiness`]), the metrics, a view of the configuration. Out: answers
+//! to `GET` and `HEAD`. `--health` serves `/healthz`, `/readyz` and `/metrics`; `--admin` those and
+//! `/config`, and only on loopback. Nothing here changes anything, and nothing here is on the path
+//! of a request.
 
 mod answer;
 mod listen;

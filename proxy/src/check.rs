@@ -1,20 +1,16 @@
 //! `tollgate-proxy check DIR`: what is wrong with some manifests, without serving them.
 //!
-//! In: a folder. Out: a line for each problem, `file:line Kind namespace/name field: reason`, and an
-//! outcome. Silent when all is well. It reads and compiles exactly as `serve` does.
+//! In: a folder. Out: a line for each problem, `file:line Kind namespace/name field: reason`, and
+//! an outcome. Silent when all is well. It reads and compiles exactly as `serve` does.
 
 use std::{
-    collections::BTreeMap,
     error::Error,
     fmt,
     io::{self, Write},
     path::Path,
 };
 
-use crate::config::directory::{
-    Manifests, UnusableFolder,
-    compile::{Compiler, ObjectRef, Problem, Severity},
-};
+use crate::config::directory::{Lowering, Manifests, UnusableFolder};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +24,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit code of the command. A folder that can't be read is [`UNUSABLE`].
+    /// The exit code of the command; 2 is for what could not be checked.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Clean | Self::Warnings => 0,
@@ -36,9 +32,6 @@ impl Outcome {
         }
     }
 }
-
-/// The exit code when nothing could be checked.
-pub const UNUSABLE: u8 = 2;
 
 /// Why nothing could be checked.
 #[derive(Debug)]
@@ -73,22 +66,15 @@ impl Error for Unchecked {
 /// [`Unchecked`] when `dir` can't be read or `out` can't be written.
 pub fn check(dir: &Path, out: &mut impl Write) -> Result<Outcome, Unchecked> {
     let (manifests, scan) = Manifests::open(dir).map_err(Unchecked::Folder)?;
-    let mut compiler = Compiler::default();
-    // What an object lacks may come later: only its last word counts.
-    let mut by_object: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
-    for change in scan.changes {
-        by_object.extend(compiler.apply(change).problems);
-    }
-    let problems: Vec<Problem> = by_object.into_values().flatten().collect();
-    let files = manifests.problems();
-    let lines = manifests.locations().print_sorted(&files, &problems);
-    for line in lines {
+    let mut lowering = Lowering::default();
+    lowering.lower(&scan, &manifests);
+    let lines = lowering.problems(&manifests);
+    for line in &lines {
         writeln!(out, "{line}").map_err(Unchecked::Output)?;
     }
-    let is_serious = |problem: &Problem| problem.reason.severity() == Severity::Problem;
-    if !files.is_empty() || problems.iter().any(is_serious) {
+    if !manifests.problems().is_empty() || lowering.has_serious() {
         Ok(Outcome::Problems)
-    } else if problems.is_empty() {
+    } else if lines.is_empty() {
         Ok(Outcome::Clean)
     } else {
         Ok(Outcome::Warnings)

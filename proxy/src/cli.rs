@@ -63,8 +63,8 @@ struct Serve {
     /// Give each listener a free port instead of its own; the ports are said on stderr.
     #[arg(long)]
     any_port: bool,
-    /// Longest time in seconds that requests may take to finish after SIGTERM; a second SIGTERM ends
-    /// at once.
+    /// Longest time in seconds that requests may take to finish after SIGTERM; a second SIGTERM
+    /// ends at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
     /// A text file to show once ready.
@@ -143,8 +143,8 @@ fn stdout() -> anyhow::Result<Box<dyn io::Write + Send>> {
     Ok(Box::new(fs::File::from(stdout)))
 }
 
-/// What happens, beside requests, goes to stderr: text for a terminal, JSON for machines. `RUST_LOG`
-/// chooses what.
+/// What happens, beside requests, goes to stderr: text for a terminal, JSON for machines.
+/// `RUST_LOG` chooses what.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()

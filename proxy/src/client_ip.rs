@@ -1,8 +1,8 @@
 //! Who the client is: the peer, or whom a trusted peer forwards for.
 //!
-//! In: the peer's address, the networks that are trusted, the field lines of `X-Forwarded-For`. Out:
-//! one address, and whether the peer is trusted. Nothing to the left of an address that isn't trusted is
-//! ever believed, since anyone may have written it.
+//! In: the peer's address, the networks that are trusted, the field lines of `X-Forwarded-For`.
+//! Out: one address, and whether the peer is trusted. Nothing to the left of an address that isn't
+//! trusted is ever believed, since anyone may have written it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -18,11 +18,11 @@ pub struct ClientAddress {
     pub peer_trusted: bool,
 }
 
-/// Finds the client behind `peer`. `forwarded_for` are the values of all `X-Forwarded-For` lines in the
-/// order in which they came; they count as one list.
+/// Finds the client behind `peer`. `forwarded_for` are the values of all `X-Forwarded-For` lines in
+/// the order in which they came; they count as one list.
 ///
-/// From a trusted peer, the client is the right-most address that isn't trusted itself; when all are,
-/// the left-most. What is no address ends the search, and the last good one is the client.
+/// From a trusted peer, the client is the right-most address that isn't trusted itself; when all
+/// are, the left-most. What is no address ends the search, and the last good one is the client.
 pub fn client_ip<'a>(
     peer: IpAddr,
     trusted: &[IpNet],
@@ -43,7 +43,8 @@ pub fn client_ip<'a>(
     ClientAddress { ip, peer_trusted }
 }
 
-/// The elements of a list of field lines, right to left; empty ones don't count (RFC 9110 section 5.6.1).
+/// The elements of a list of field lines, right to left; empty ones don't count (RFC 9110 section
+/// 5.6.1).
 fn elements_from_right<'a>(
     lines: impl DoubleEndedIterator<Item = &'a HeaderValue>,
 ) -> impl Iterator<Item = &'a [u8]> {

@@ -1,7 +1,7 @@
 //! Functions of the Lambda contract that run on this machine: one process and one slot each.
 //!
-//! In: what to run, and events. Out: what the functions answer. [`event`] makes an event of a request
-//! and [`answer`] a response of an answer; both are pure, and neither is known to the rest.
+//! In: what to run, and events. Out: what the functions answer. [`event`] makes an event of a
+//! request and [`answer`] a response of an answer; both are pure, and neither is known to the rest.
 //!
 //! ```text
 //! Functions ──> environment ──> queue <── runtime_api <── the process
@@ -37,8 +37,8 @@ use tollgate_snapshot::ObjectName;
 
 use environment::Environment;
 
-/// Largest request body that a function takes, in bytes: 6 MiB, as AWS has it. Whoever reads the body
-/// refuses a larger one.
+/// Largest request body that a function takes, in bytes: 6 MiB, as AWS has it. Whoever reads the
+/// body refuses a larger one.
 pub const EVENT_BODY_MAX: usize = 6 * 1024 * 1024;
 
 /// What a function runs and within which bounds.
@@ -238,8 +238,8 @@ impl Functions {
         found.map(Arc::clone).ok_or(CallError::NotFound)
     }
 
-    /// Refuses new calls, finishes those that were accepted, ends all processes. Each has two seconds
-    /// from its SIGTERM on; how long the calls may take is the caller's to bound.
+    /// Refuses new calls, finishes those that were accepted, ends all processes. Each has two
+    /// seconds from its SIGTERM on; how long the calls may take is the caller's to bound.
     pub async fn stop(&self) {
         let all = self.retire_all();
         for environment in all {

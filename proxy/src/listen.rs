@@ -50,8 +50,8 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Starts `cores` threads, without a port yet. With `any_port`, every port is a free one instead of
-    /// the one that its listener names.
+    /// Starts `cores` threads, without a port yet. With `any_port`, every port is a free one
+    /// instead of the one that its listener names.
     ///
     /// # Errors
     /// When a thread can't be started.
@@ -161,8 +161,8 @@ impl Listen {
         self.open.values().chain(&self.taken)
     }
 
-    /// Stops accepting and waits until every connection has finished, at most for `patience`. Whether
-    /// all have.
+    /// Stops accepting and waits until every connection has finished, at most for `patience`.
+    /// Whether all have.
     pub async fn drain(&self, patience: Duration) -> bool {
         let waits = self.commands.iter().map(|core| {
             let (done, wait) = oneshot::channel();

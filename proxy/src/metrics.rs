@@ -1,7 +1,7 @@
 //! What the gateway counts, and the text that Prometheus reads.
 //!
-//! In: outcomes from the cores, each with a pen of its own ([`CoreMetrics`]); what is configured, from
-//! the control side. Out: the text format, version 0.0.4. Names and meanings are listed in
+//! In: outcomes from the cores, each with a pen of its own ([`CoreMetrics`]); what is configured,
+//! from the control side. Out: the text format, version 0.0.4. Names and meanings are listed in
 //! `docs/metrics.md`. Nothing here is a label that a client can choose.
 
 mod cells;
@@ -70,7 +70,7 @@ impl Metrics {
                 &registry,
                 IntGauge::new(
                     "tollgate_config_held",
-                    "Objects whose newest version is refused; an older one or a stand-in is run.",
+                    "Objects whose newest version is refused; an older one, a stand-in or nothing is run.",
                 )?,
             )?,
             registry,

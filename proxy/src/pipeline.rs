@@ -1,8 +1,8 @@
-//! The journey of a request, as one straight function: each stage's result is an argument of a later
-//! one, so that skipping a stage does not compile.
+//! The journey of a request, as one straight function: each stage's result is an argument of a
+//! later one, so that skipping a stage does not compile.
 //!
-//! In: a request as hyper parsed it. Out: the answer, whose body records the outcome when it ends. It
-//! reads the active configuration and never knows where that came from.
+//! In: a request as hyper parsed it. Out: the answer, whose body records the outcome when it ends.
+//! It reads the active configuration and never knows where that came from.
 //!
 //! ```text
 //! normalise ──> route ──> integrate ──> respond ──> record

@@ -1,7 +1,7 @@
 //! Why we, and not an upstream, answer: one exhaustive table from reason to answer.
 //!
-//! In: a reason that a stage of the pipeline gives. Out: status, body, blame and the label under which
-//! metrics and the access log show it. How the answer is sent is `pipeline::respond`'s.
+//! In: a reason that a stage of the pipeline gives. Out: status, body, blame and the label under
+//! which metrics and the access log show it. How the answer is sent is `pipeline::respond`'s.
 
 use http::{StatusCode, header::HeaderName};
 
@@ -30,8 +30,6 @@ pub enum Reason {
     NoEndpoint,
     /// The function's queue is full, or it is stopping.
     FunctionBusy,
-    /// There is no configuration yet.
-    NoSnapshot,
     /// The address of the upstream is one that may not be reached.
     EgressDenied,
     /// The host name of the upstream has no address.
@@ -75,7 +73,7 @@ pub enum Blame {
 
 impl Reason {
     /// Every reason, in the order of their metric index.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -87,7 +85,6 @@ impl Reason {
         Self::RuleClosed,
         Self::NoEndpoint,
         Self::FunctionBusy,
-        Self::NoSnapshot,
         Self::EgressDenied,
         Self::UpstreamUnresolved,
         Self::UpstreamUnreachable,
@@ -128,7 +125,6 @@ impl Reason {
             Self::RuleClosed => (StatusCode::SERVICE_UNAVAILABLE, Gateway, "RuleClosed"),
             Self::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, Upstream, "NoEndpoint"),
             Self::FunctionBusy => (StatusCode::SERVICE_UNAVAILABLE, Upstream, "FunctionBusy"),
-            Self::NoSnapshot => (StatusCode::SERVICE_UNAVAILABLE, Gateway, "NoSnapshot"),
             Self::EgressDenied => (StatusCode::BAD_GATEWAY, Gateway, "EgressDenied"),
             Self::UpstreamUnresolved => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamUnresolved"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamUnreachable"),
@@ -190,7 +186,6 @@ impl Reason {
             | Self::RuleClosed
             | Self::NoEndpoint
             | Self::FunctionBusy
-            | Self::NoSnapshot
             | Self::EgressDenied
             | Self::UpstreamUnresolved
             | Self::UpstreamUnreachable
@@ -209,7 +204,7 @@ impl Reason {
     /// Seconds after which it may help to try again (RFC 9110 section 10.2.3).
     pub fn retry_after(self) -> Option<&'static str> {
         match self {
-            Self::NoEndpoint | Self::FunctionBusy | Self::NoSnapshot => Some("1"),
+            Self::NoEndpoint | Self::FunctionBusy => Some("1"),
             Self::BadRequest
             | Self::NotFound
             | Self::MethodNotAllowed

@@ -1,8 +1,8 @@
 //! Request ids: which one a request has, ours or the client's.
 //!
 //! In: the time, or the `X-Request-Id` of a trusted client. Out: a UUIDv7 (RFC 9562 section 5.7) as
-//! text, or the word on whether the client's is taken. Ids sort by time and are no secrets: nothing may
-//! be granted to whoever knows one.
+//! text, or the word on whether the client's is taken. Ids sort by time and are no secrets: nothing
+//! may be granted to whoever knows one.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -68,8 +68,8 @@ impl RequestIds {
             .into()
     }
 
-    /// Steps to `now`, or one up in the counter when the clock stands still or has gone back. A full
-    /// counter borrows from the next millisecond.
+    /// Steps to `now`, or one up in the counter when the clock stands still or has gone back. A
+    /// full counter borrows from the next millisecond.
     fn advance(&mut self, now: u64) {
         if now <= self.millis && self.counter < COUNTER_MAX {
             self.counter += 1;

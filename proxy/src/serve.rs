@@ -1,7 +1,7 @@
 //! Standalone: a folder of manifests, served until told to stop.
 //!
-//! In: options, and a channel on which being told to stop arrives. Out: open ports, and on stderr where
-//! they are and what is wrong. This file joins the parts and holds none of their logic:
+//! In: options, and a channel on which being told to stop arrives. Out: open ports, and on stderr
+//! where they are and what is wrong. This file joins the parts and holds none of their logic:
 //!
 //! ```text
 //! directory ──changes──> compile ──units──> adopt ──> Active <── cores <── clients
@@ -12,13 +12,21 @@ mod announce;
 mod source;
 mod view;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
+    task::JoinSet,
 };
 
 use self::{source::Source, view::View};
@@ -84,12 +92,12 @@ pub enum Ended {
     CutShort,
 }
 
-/// Serves until `stop` says so once, and then until the last request is finished or it says so again.
-/// `ready` is told where to reach it.
+/// Serves until `stop` says so once, and then until the last request is finished or it says so
+/// again. `ready` is told where to reach it.
 ///
 /// # Errors
-/// When the folder can't be read or an address of ours can't be bound. A bad manifest is no error: it
-/// is said, and what it was before goes on.
+/// When the folder can't be read or an address of ours can't be bound. A bad manifest is no error:
+/// it is said, and what it was before goes on.
 pub async fn run(
     options: Options,
     log: LogTo,
@@ -121,13 +129,12 @@ pub async fn run(
     listen.follow();
     readiness.ready();
 
-    let site = |config| Site {
+    let site = Site {
         readiness: Arc::clone(&readiness),
         metrics: Arc::clone(&metrics),
-        config,
+        config: None,
     };
-    let health_site = tokio::spawn(admin::serve(health_listener, site(None)));
-    let admin_site = tokio::spawn(admin::serve(admin_listener, site(Some(view.config()))));
+    let mut sites = sites(admin_listener, health_listener, site, &view);
 
     let mut ports = announce::Ports::default();
     ports.show(&listen, &view);
@@ -152,8 +159,39 @@ pub async fn run(
 
     readiness.draining();
     tracing::info!("draining");
+    let ended = drain(&listen, &functions, options.drain, &mut stop).await;
+    listen.stop();
+    sites.abort_all();
+    if let Err(error) = log.stop(LOG_PATIENCE) {
+        tracing::warn!("{error}");
+    }
+    Ok(ended)
+}
+
+/// The listeners for operators, which answer until they are aborted.
+fn sites(
+    admin: TcpListener,
+    health: TcpListener,
+    site: Site,
+    view: &View,
+) -> JoinSet<io::Result<Infallible>> {
+    let mut sites = JoinSet::new();
+    sites.spawn(admin::serve(health, site.clone()));
+    let config = Some(view.config());
+    sites.spawn(admin::serve(admin, Site { config, ..site }));
+    sites
+}
+
+/// Waits for the requests that were accepted, then ends the functions, which have nothing to do any
+/// more; when time runs out or it is told to stop again, at once.
+async fn drain(
+    listen: &Listen,
+    functions: &Functions,
+    patience: Duration,
+    stop: &mut mpsc::UnboundedReceiver<()>,
+) -> Ended {
     let drained = async {
-        let drained = listen.drain(options.drain).await;
+        let drained = listen.drain(patience).await;
         functions.stop().await;
         drained
     };
@@ -164,11 +202,5 @@ pub async fn run(
     if ended == Ended::CutShort {
         functions.kill();
     }
-    listen.stop();
-    health_site.abort();
-    admin_site.abort();
-    if let Err(error) = log.stop(LOG_PATIENCE) {
-        tracing::warn!("{error}");
-    }
-    Ok(ended)
+    ended
 }

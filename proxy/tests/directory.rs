@@ -15,7 +15,8 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tollgate_proxy::config::directory::{Directory, Scan, compile::Change};
+use tollgate_compile::Change;
+use tollgate_proxy::config::directory::{Directory, Scan};
 
 /// Ten times what a change takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -80,8 +81,8 @@ impl Fixture {
 
     fn problems(&self) -> Vec<String> {
         let root = format!("{}/", self.dir.path().display());
-        let mut locations = self.directory.locations();
-        let lines = self.directory.problems();
+        let mut locations = self.directory.manifests().locations();
+        let lines = self.directory.manifests().problems();
         let lines = lines.iter().map(|problem| locations.print_file(problem));
         lines.map(|line| line.replace(&root, "")).collect()
     }

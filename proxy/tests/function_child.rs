@@ -115,8 +115,8 @@ thread_local! {
 /// What is logged on this thread.
 struct Log;
 
-/// Starts to log. One subscriber serves all tests: with one for each, tracing may remember of another
-/// thread, which has none, that nobody listens.
+/// Starts to log. One subscriber serves all tests: with one for each, tracing may remember of
+/// another thread, which has none, that nobody listens.
 fn log() -> Log {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {

@@ -1,6 +1,8 @@
-//! The Runtime API as a runtime sees it: raw HTTP/1.1 to the port that the function's environment names.
+//! The Runtime API as a runtime sees it: raw HTTP/1.1 to the port that the function's environment
+//! names.
 //!
-//! The function's process only says where its Runtime API is and then waits; the test plays the runtime.
+//! The function's process only says where its Runtime API is and then waits; the test plays the
+//! runtime.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
 //! The contenders: what each is called and how it is started, all with equal settings.
 //!
-//! In: a contender, the ports to use, a folder of its own. Out: its configuration in that folder and
-//! the command that runs it. All run one worker, keep upstream connections, and write no access log
-//! except the one row that says so. Starting and stopping is `running`'s.
+//! In: a contender, the ports to use, a folder of its own. Out: its configuration in that folder
+//! and the command that runs it. All run one worker, keep upstream connections, and write no access
+//! log except the one row that says so. Starting and stopping is `running`'s.
 
 use std::{
     fs,

@@ -1,8 +1,9 @@
 //! The plain proxying bench: rounds in which every contender is measured once.
 //!
-//! In: the contenders. Out: a [`Sample`] of each for each round. Each is started afresh for its turn
-//! and is alone on its core; the rounds are interleaved, so that a machine that slows down slows
-//! down all of them. The order is turned by one each round, so that none always follows the same.
+//! In: the contenders. Out: a [`Sample`] of each for each round. Each is started afresh for its
+//! turn and is alone on its core; the rounds are interleaved, so that a machine that slows down
+//! slows down all of them. The order is turned by one each round, so that none always follows the
+//! same.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The proxy in this process: manifests in, real sockets out.
 //!
-//! It runs as the binary does, on one core, with free ports and a folder of its own. What it logs can
-//! be read, and its manifests can be edited while it serves.
+//! It runs as the binary does, on one core, with free ports and a folder of its own. What it logs
+//! can be read, and its manifests can be edited while it serves.
 
 use std::{
     fs, io,

@@ -1,4 +1,5 @@
-//! What several tests need: builders, the proxy in this process, the real binaries. No test is here.
+//! What several tests need: builders, the proxy in this process, the real binaries. No test is
+//! here.
 
 #![allow(
     clippy::expect_used,

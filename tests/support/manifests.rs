@@ -1,7 +1,7 @@
 //! Manifests as text, to the changes that they make: through the reader that the proxy uses.
 //!
-//! In: YAML documents. Out: one change for each document of a kind that compile reads. Text that is no
-//! YAML makes no changes; a document that does not fit its schema is refused.
+//! In: YAML documents. Out: one change for each document of a kind that compile reads. Text that is
+//! no YAML makes no changes; a document that does not fit its schema is refused.
 
 use serde_json::Value;
 use tollgate_compile::Change;

@@ -17,7 +17,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Answers every request with 200, `hello` and what it got remembered, keeping connections open.
+    /// Answers every request with 200, `hello` and what it got remembered, keeping connections
+    /// open.
     pub fn echo() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
     }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-/// A gateway with one listener, on which `rules` (YAML of a rule list, indented by two) are served for
-/// any host.
+/// A gateway with one listener, on which `rules` (YAML of a rule list, indented by two) are served
+/// for any host.
 pub fn gateway_with(rules: &str) -> String {
     format!("{}---\n{}", gateway("{}"), route("r", "", rules))
 }

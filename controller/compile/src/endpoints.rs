@@ -55,7 +55,8 @@ impl Ports {
         }
     }
 
-    /// The ports that a manifest names which does not fit its schema; nothing if they can't be read.
+    /// The ports that a manifest names which does not fit its schema; nothing if they can't be
+    /// read.
     pub(crate) fn of_manifest(manifest: &Value) -> Option<Self> {
         let spec = ServiceSpec::deserialize(manifest.get("spec")?).ok()?;
         Some(Self::of(Some(&spec)))

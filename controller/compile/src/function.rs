@@ -1,7 +1,7 @@
 //! Functions: how they are called.
 //!
-//! In: a Function. Out: its unit. Where it runs is not in the unit: the process and the template are
-//! checked here, and used by whoever starts them.
+//! In: a Function. Out: its unit. Where it runs is not in the unit: the process and the template
+//! are checked here, and used by whoever starts them.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Gateways: where to listen, the bounds on every request, and whom a gateway admits.
 //!
 //! In: an ApiGateway. Out: its unit with all defaults filled in, and the [`Admission`] that routes
-//! read. A gateway at fault is held and has no stand-in: without listeners there is nothing to answer
-//! on.
+//! read. A gateway at fault is held and has no stand-in: without listeners there is nothing to
+//! answer on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,8 +1,8 @@
 //! What answers the requests of a rule.
 //!
 //! In: a rule's `backends`, `respond`, `redirect` and `rewrite`, and the Services and Functions of
-//! its namespace. Out: an action in which every reference is resolved. A backend that does not exist
-//! closes its rule alone: an error in one place, never a hole in another.
+//! its namespace. Out: an action in which every reference is resolved. A backend that does not
+//! exist closes its rule alone: an error in one place, never a hole in another.
 
 use std::collections::BTreeMap;
 

@@ -2,11 +2,11 @@
 //!
 //! In: changes to objects. Out: changes to units, and the problems of every object. There is no I/O
 //! here, no clock and no randomness: the same objects give the same units, whatever the order in
-//! which they came. Compile never fails: an object that it refuses is held, a rule that lacks what it
-//! names is closed, and both are said in a [`Problem`].
+//! which they came. Compile never fails: an object that it refuses is held, a rule that lacks what
+//! it names is closed, and both are said in a [`Problem`].
 //!
 //! ```text
-//! Change ──> Resources ──> gateway, route (integrate), function, endpoints ──> Delta { units, held, problems }
+//! Change ──> Resources ──> gateway, route (integrate), function, endpoints ──> Delta
 //! ```
 
 pub mod object;
@@ -46,8 +46,8 @@ use tollgate_snapshot::{Unit, UnitId};
 pub enum Verdict {
     /// Run this.
     Unit(Unit),
-    /// The object is refused: go on with the unit that you have. If you have none, run the stand-in,
-    /// which answers 503 on the object's well-formed hosts and base path.
+    /// The object is refused: go on with the unit that you have. If you have none, run the
+    /// stand-in, which answers 503 on the object's well-formed hosts and base path.
     Held {
         /// What to run without an older version, if anything.
         stand_in: Option<Unit>,

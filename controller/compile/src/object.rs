@@ -1,8 +1,8 @@
 //! The objects that users write, as compile takes them: typed where they can be, refused where not.
 //!
 //! In: an object that a reader (the API server's watch, a folder of manifests) has decoded, or the
-//! remains of one that it could not. Out: a reference that names it and its stage of refusal. What an
-//! object means is decided elsewhere.
+//! remains of one that it could not. Out: a reference that names it and its stage of refusal. What
+//! an object means is decided elsewhere.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! What is wrong with one object, said to the person who wrote it.
 //!
-//! In: an object, a field of it, a reason. Out: one line of text and the reason's machine name, which
-//! is also the reason of a condition in the object's status.
+//! In: an object, a field of it, a reason. Out: one line of text and the reason's machine name,
+//! which is also the reason of a condition in the object's status.
 
 use std::fmt;
 

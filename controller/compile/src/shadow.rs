@@ -1,8 +1,9 @@
 //! Overlaps: rules that take exactly the requests that another rule takes already.
 //!
-//! In: the units of routes. Out: for each route, which of its matches never see a request, and whose
-//! they are. Only equals are found: the same listener and host, the same template but for the names
-//! of parameters, the same method, headers and query. Anything less equal has an order of its own.
+//! In: the units of routes. Out: for each route, which of its matches never see a request, and
+//! whose they are. Only equals are found: the same listener and host, the same template but for the
+//! names of parameters, the same method, headers and query. Anything less equal has an order of its
+//! own.
 //!
 //! Of equals the older route wins; a route without a time of creation is younger than any with one,
 //! and among those the order is that of namespace and name. Within a route the earlier rule wins. A

@@ -1,8 +1,9 @@
 //! Path templates: `/products/{id}`, `/files/{rest+}`.
 //!
-//! In: the text of a template, and the segments of the base path in front of it. Out: segments whose
-//! literals are in the canonical form that requests are matched in, or what is wrong. Nothing is
-//! resolved or collapsed here: `//` and `..` in a template are a slip, and its author should see it.
+//! In: the text of a template, and the segments of the base path in front of it. Out: segments
+//! whose literals are in the canonical form that requests are matched in, or what is wrong. Nothing
+//! is resolved or collapsed here: `//` and `..` in a template are a slip, and its author should see
+//! it.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! Ten thousand routes on one host: an edit touches what it must and nothing else. The times are
-//! printed (`cargo test --release -p tollgate-compile -- --nocapture`), not judged: benches do that.
+//! printed (`cargo test --release -p tollgate-compile -- --nocapture`), not judged: benches do
+//! that.
 
 #![allow(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 

@@ -1,9 +1,9 @@
-//! The canonical form of a path, which templates and requests must share: what is matched is what is
-//! authorised is what is forwarded.
+//! The canonical form of a path, which templates and requests must share: what is matched is what
+//! is authorised is what is forwarded.
 //!
-//! In: a path as a client or a user wrote it. Out: the same path with unreserved bytes decoded, other
-//! escapes in upper-case hex, raw non-ASCII bytes escaped, and `//`, `.` and `..` resolved (RFC 3986
-//! section 6.2.2); or why it is refused. The query is no part of a path.
+//! In: a path as a client or a user wrote it. Out: the same path with unreserved bytes decoded,
+//! other escapes in upper-case hex, raw non-ASCII bytes escaped, and `//`, `.` and `..` resolved
+//! (RFC 3986 section 6.2.2); or why it is refused. The query is no part of a path.
 
 use std::{borrow::Cow, fmt};
 

@@ -1,7 +1,7 @@
 //! Addresses as the log writes them.
 //!
-//! In: an address or an upstream. Out: bytes at the end of a line. Most addresses are IPv4: four small
-//! numbers, which need no formatter.
+//! In: an address or an upstream. Out: bytes at the end of a line. Most addresses are IPv4: four
+//! small numbers, which need no formatter.
 
 use std::{
     io::Write as _,

@@ -1,7 +1,7 @@
 //! Times and durations as the log writes them.
 //!
-//! In: a time, a duration. Out: bytes at the end of a line. The date of the second last written is kept,
-//! since most lines share theirs with the line before.
+//! In: a time, a duration. Out: bytes at the end of a line. The date of the second last written is
+//! kept, since most lines share theirs with the line before.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

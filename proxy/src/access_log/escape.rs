@@ -1,7 +1,8 @@
 //! Text from clients, made harmless: inside quotes of JSON and on a terminal alike.
 //!
 //! In: text or bytes. Out: the same as valid UTF-8 with quotes, backslashes and control characters
-//! escaped as JSON does (RFC 8259 section 7), including DEL and U+0080 to U+009F, which terminals obey.
+//! escaped as JSON does (RFC 8259 section 7), including DEL and U+0080 to U+009F, which terminals
+//! obey.
 
 /// Most bytes of a text that a client chose.
 const CAP: usize = 2048;

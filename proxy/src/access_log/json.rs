@@ -1,6 +1,7 @@
 //! A record as one line of JSON.
 //!
-//! In: a record. Out: an object with the keys of `docs/access-log.md`, in that order, and a line feed.
+//! In: a record. Out: an object with the keys of `docs/access-log.md`, in that order, and a line
+//! feed.
 
 use crate::access_log::{
     Record,

@@ -1,7 +1,11 @@
 //! A record as one line for a person.
 //!
-//! In: a record. Out: time of day (UTC), status, what was asked for, how long it took, who answered:
-//! `12:00:01 200 GET shop.example.com/products/7 1.2ms products.default/get -> 10.0.0.1:80`.
+//! In: a record. Out: time of day (UTC), status, what was asked for, how long it took, who
+//! answered:
+//!
+//! ```text
+//! 12:00:01 200 GET shop.example.com/products/7 1.2ms products.default/get -> 10.0.0.1:80
+//! ```
 
 use std::time::Duration;
 
@@ -72,7 +76,8 @@ fn push_duration(out: &mut Vec<u8>, duration: Duration) {
     out.extend_from_slice(unit.as_bytes());
 }
 
-/// Green for success, cyan for a redirect, yellow for the client's fault, red for ours and an upstream's.
+/// Green for success, cyan for a redirect, yellow for the client's fault, red for ours and an
+/// upstream's.
 fn paint(status: u16) -> &'static str {
     match status {
         ..300 => "\x1b[32m",

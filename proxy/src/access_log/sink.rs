@@ -1,8 +1,8 @@
 //! The way of a line: a buffer of its core, handed whole to the one thread that writes.
 //!
-//! In: records. Out: bytes in a writer, in the order in which each core wrote them. Between cores there is
-//! no order. The channel to the writer is bounded and a core never waits for it: a buffer that finds
-//! it full is dropped, and its lines are counted.
+//! In: records. Out: bytes in a writer, in the order in which each core wrote them. Between cores
+//! there is no order. The channel to the writer is bounded and a core never waits for it: a buffer
+//! that finds it full is dropped, and its lines are counted.
 
 use std::{
     convert::Infallible,
@@ -127,7 +127,8 @@ impl AccessLog {
         }
     }
 
-    /// Waits until everything is written. Every core must have ended its log with [`CoreLog::finish`].
+    /// Waits until everything is written. Every core must have ended its log with
+    /// [`CoreLog::finish`].
     ///
     /// # Errors
     /// [`Unwritten`] when that takes longer than `within`. The process may end all the same.
@@ -169,8 +170,8 @@ impl CoreLog {
         }
     }
 
-    /// Hands the buffer over if 50 ms have passed since the last time that this did. For a timer that
-    /// ticks more often than that; one that ticks every 50 ms calls [`CoreLog::flush`].
+    /// Hands the buffer over if 50 ms have passed since the last time that this did. For a timer
+    /// that ticks more often than that; one that ticks every 50 ms calls [`CoreLog::flush`].
     pub fn flush_due(&mut self, now: Instant) {
         let due = |at| now.saturating_duration_since(at) >= FLUSH_EVERY;
         if self.lines > 0 && self.flushed.is_none_or(due) {

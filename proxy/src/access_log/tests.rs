@@ -1,3 +1,5 @@
+//! Lines as `docs/access-log.md` shows them, whatever a client sends.
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::*;
@@ -58,7 +60,9 @@ fn unread() -> Record<'static> {
         route: None,
         rule: None,
         upstream: None,
+        duration: Duration::ZERO,
         upstream_duration: None,
+        bytes_out: 0,
         user_agent: None,
         ..served()
     }

@@ -1,8 +1,8 @@
 //! The hosts of one port, each with its table.
 //!
 //! In: hosts as units write them (`*`, `*.suffix`, exact); a request's host, lower case and without
-//! its port. Out: the one table that decides: exact, else the longest wildcard, else the table for any
-//! host. The first that exists decides alone: an exact host never falls back.
+//! its port. Out: the one table that decides: exact, else the longest wildcard, else the table for
+//! any host. The first that exists decides alone: an exact host never falls back.
 
 use std::sync::Arc;
 
@@ -48,7 +48,8 @@ impl Hosts {
         Arc::make_mut(table).insert(candidate);
     }
 
-    /// Takes away the matches of a route that `candidate` is one of, and the host with the last one.
+    /// Takes away the matches of a route that `candidate` is one of, and the host with the last
+    /// one.
     pub(super) fn remove(&mut self, host: &str, candidate: &Candidate, route: &ObjectName) {
         let table = match Host::of(host) {
             Host::Any => self.any.as_mut(),

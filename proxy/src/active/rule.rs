@@ -1,8 +1,8 @@
 //! A rule made executable: everything parsed that the request path would otherwise parse.
 //!
-//! In: a rule of a route unit. Out: the same with typed statuses, headers and addresses, or what in it
-//! can't be used. Unit fields were checked by `compile`; they are checked again because a unit may come
-//! from another version.
+//! In: a rule of a route unit. Out: the same with typed statuses, headers and addresses, or what in
+//! it can't be used. Unit fields were checked by `compile`; they are checked again because a unit
+//! may come from another version.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 

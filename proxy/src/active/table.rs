@@ -1,12 +1,12 @@
 //! The routes of one host: a trie over path segments, copied on write.
 //!
-//! In: matches with their templates; a request's path, method, headers and query. Out: the match that
-//! takes the request, or the methods that would be taken. It knows nothing of hosts and of what a rule
-//! does. A general router crate can't be used: none searches on when a template fits whose method,
-//! headers or query do not.
+//! In: matches with their templates; a request's path, method, headers and query. Out: the match
+//! that takes the request, or the methods that would be taken. It knows nothing of hosts and of
+//! what a rule does. A general router crate can't be used: none searches on when a template fits
+//! whose method, headers or query do not.
 //!
-//! Nodes are shared by `Arc`: changing a copy of a table copies the nodes from its root to the change,
-//! and the table that requests are reading stays as it is.
+//! Nodes are shared by `Arc`: changing a copy of a table copies the nodes from its root to the
+//! change, and the table that requests are reading stays as it is.
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
@@ -134,8 +134,8 @@ type Candidates = Vec<Arc<Candidate>>;
 /// A node: what follows the segments that lead to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
-    literals: Map<Arc<str>, Arc<Node>>,
-    param: Option<Arc<Node>>,
+    literals: Map<Arc<str>, Arc<Self>>,
+    param: Option<Arc<Self>>,
     /// Templates that end here.
     here: Candidates,
     /// Templates that end here with `{rest+}`.

@@ -7,11 +7,12 @@ mod port;
 mod table;
 
 use http::Request;
+use tollgate_compile::compile;
 use tollgate_snapshot::UnitChange;
 
 use super::Active;
 use crate::{
-    config::directory::{compile::compile, document},
+    config::directory::document,
     pipeline::{normalise::Target, route},
     refusal::Reason,
 };

@@ -1,7 +1,7 @@
 //! Sockets for operators: where they may listen, and one answer per connection.
 //!
-//! In: an address, a site. Out: answers, until the future is dropped. Each connection has one request and
-//! ten seconds, so that one that dawdles can't keep a probe away for long.
+//! In: an address, a site. Out: answers, until the future is dropped. Each connection has one
+//! request and ten seconds, so that one that dawdles can't keep a probe away for long.
 
 use std::{
     convert::Infallible,

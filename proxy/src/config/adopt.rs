@@ -1,8 +1,9 @@
 //! Adopt: arm what changed, swap, and say what became of each unit.
 //!
-//! In: changes of units, from wherever the configuration comes. Out: a new [`Active`] in place of the
-//! old one, in one step; and the standing of every unit. A unit that can't be armed, even one that makes
-//! arming panic, costs only itself: its older version goes on. Requests are never seen here.
+//! In: changes of units, from wherever the configuration comes. Out: a new [`Active`] in place of
+//! the old one, in one step; and the standing of every unit. A unit that can't be armed, even one
+//! that makes arming panic, costs only itself: its older version goes on. Requests are never seen
+//! here.
 
 use std::{
     collections::BTreeMap,

@@ -30,7 +30,6 @@ use std::{
 pub use folder::{FileProblem, Scan};
 pub use locations::Locations;
 pub use lowering::Lowering;
-pub use tollgate_compile as compile;
 use tollgate_compile::Change;
 use tollgate_snapshot::ObjectName;
 pub use watch::Directory;
@@ -70,8 +69,8 @@ impl Manifests {
     /// Reads all manifests below `dir`.
     ///
     /// # Errors
-    /// [`UnusableFolder`] when `dir` itself can't be listed. Whatever is wrong below it is a problem
-    /// in the [`Scan`].
+    /// [`UnusableFolder`] when `dir` itself can't be listed. Whatever is wrong below it is a
+    /// problem in the [`Scan`].
     pub fn open(dir: &Path) -> Result<(Self, Scan), UnusableFolder> {
         let mut manifests = Self::unread(dir)?;
         let scan = manifests.scan(|_| Ok(())).0;

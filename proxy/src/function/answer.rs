@@ -1,7 +1,7 @@
 //! What a function's answer means to the client: the response rules of HTTP API payload format 2.0.
 //!
-//! In: the bytes that the function posted. Out: status, header fields and body, or why the answer is
-//! malformed. What the client is told of a malformed answer is not decided here.
+//! In: the bytes that the function posted. Out: status, header fields and body, or why the answer
+//! is malformed. What the client is told of a malformed answer is not decided here.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! One environment of a function: its queue, and who is to be woken when the queue changes.
 //!
-//! Callers on any thread push calls; the Runtime API and the supervision, on the control runtime, take
-//! them, answer them and look after the process.
+//! Callers on any thread push calls; the Runtime API and the supervision, on the control runtime,
+//! take them, answer them and look after the process.
 
 use std::{
     sync::{
@@ -56,7 +56,8 @@ impl Environment {
         }
     }
 
-    /// The queue is whole at every point where a panic could leave it, so a poisoned lock is no harm.
+    /// The queue is whole at every point where a panic could leave it, so a poisoned lock is no
+    /// harm.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,8 +69,8 @@ impl Environment {
         answer.await.unwrap_or(Err(CallError::Crashed))
     }
 
-    /// Waits for an event on behalf of a `/next`. Dropping this while it waits loses nothing: an event
-    /// leaves the queue only together with the return from here.
+    /// Waits for an event on behalf of a `/next`. Dropping this while it waits loses nothing: an
+    /// event leaves the queue only together with the return from here.
     pub(super) async fn next(&self, connection: ConnectionId) -> Next {
         let wake = Arc::new(Notify::new());
         let poll = Poll {
@@ -224,8 +225,8 @@ impl Environment {
     }
 }
 
-/// The function's ARN: of the form that runtimes take apart (seven parts, an account of 12 digits). The
-/// region is what the function's own environment says, and `local` where it says nothing.
+/// The function's ARN: of the form that runtimes take apart (seven parts, an account of 12 digits).
+/// The region is what the function's own environment says, and `local` where it says nothing.
 fn arn(name: &ObjectName, spec: &FunctionSpec) -> String {
     let variable = |wanted: &str| {
         let mut env = spec.process.env.iter().rev();

@@ -1,8 +1,8 @@
 //! The event that a function gets for a request: HTTP API payload format 2.0.
 //!
-//! In: a request as the gateway forwards it, and what routing found. Out: the event's JSON. No clock
-//! and no I/O: the caller gives the time. The rules are those of AWS ("Working with AWS Lambda proxy
-//! integrations for HTTP APIs"); a part without content is absent rather than null.
+//! In: a request as the gateway forwards it, and what routing found. Out: the event's JSON. No
+//! clock and no I/O: the caller gives the time. The rules are those of AWS ("Working with AWS
+//! Lambda proxy integrations for HTTP APIs"); a part without content is absent rather than null.
 
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
@@ -208,8 +208,8 @@ impl Serialize for Headers<'_> {
     }
 }
 
-/// Whether a field is shown as it came. Cookies have a place of their own, the length is that of the
-/// body as it is now, and the connection's fields mean nothing to a function.
+/// Whether a field is shown as it came. Cookies have a place of their own, the length is that of
+/// the body as it is now, and the connection's fields mean nothing to a function.
 fn is_shown(name: &HeaderName) -> bool {
     ![
         header::COOKIE,

@@ -1,9 +1,10 @@
-//! The calls of one environment and the state of its process: what waits, what runs, who is told what.
+//! The calls of one environment and the state of its process: what waits, what runs, who is told
+//! what.
 //!
-//! In: calls, what the process asks and posts, what became of the process, and the time. Out: events
-//! for the process, answers for the callers, and what is to be done about the process. There is no I/O
-//! here and nothing waits: the whole of it lives behind one small lock. A caller that goes away closes
-//! its channel, and with that its call counts no more.
+//! In: calls, what the process asks and posts, what became of the process, and the time. Out:
+//! events for the process, answers for the callers, and what is to be done about the process. There
+//! is no I/O here and nothing waits: the whole of it lives behind one small lock. A caller that
+//! goes away closes its channel, and with that its call counts no more.
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
@@ -415,7 +416,8 @@ impl Queue {
             && self.waiting.iter().all(|call| call.answer.is_closed())
     }
 
-    /// The process is told to go, or has gone: its parked `/next` ends, and another one gets nothing.
+    /// The process is told to go, or has gone: its parked `/next` ends, and another one gets
+    /// nothing.
     pub(super) fn close(&mut self) {
         self.closed = true;
         if let Phase::Ready(poll) = &self.phase {

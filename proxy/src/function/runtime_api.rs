@@ -4,8 +4,8 @@
 //! its own port, so that what an earlier one left in a socket can't reach a later one. Streamed
 //! responses are read whole.
 //!
-//! The protocol is that of AWS's "Building a custom runtime" and of its emulator; where it leaves room,
-//! the stricter reading holds: one slot, free at the next `/next` only.
+//! The protocol is that of AWS's "Building a custom runtime" and of its emulator; where it leaves
+//! room, the stricter reading holds: one slot, free at the next `/next` only.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

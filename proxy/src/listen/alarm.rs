@@ -1,9 +1,9 @@
 //! Ends of time for requests, looked at once a beat: one timer for all of them.
 //!
-//! In: a future and how long it may take. Out: its result, or that time ran out, noticed at most one
-//! beat late. A timer of the runtime for each request would cost several times as much, and a rule's
-//! timeout needs no more precision. A future that is dropped leaves its alarm behind until it is due;
-//! then it wakes nobody.
+//! In: a future and how long it may take. Out: its result, or that time ran out, noticed at most
+//! one beat late. A timer of the runtime for each request would cost several times as much, and a
+//! rule's timeout needs no more precision. A future that is dropped leaves its alarm behind until
+//! it is due; then it wakes nobody.
 
 use std::{
     cell::{Cell, RefCell},

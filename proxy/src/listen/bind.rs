@@ -1,7 +1,7 @@
 //! Sockets to listen on: one for each core, all on one port.
 //!
-//! In: an address and a number of cores. Out: as many listening sockets with SO_REUSEPORT, among which
-//! the kernel spreads connections; or why the address can't be had.
+//! In: an address and a number of cores. Out: as many listening sockets with SO_REUSEPORT, among
+//! which the kernel spreads connections; or why the address can't be had.
 
 use std::{io, net::SocketAddr, net::TcpListener};
 

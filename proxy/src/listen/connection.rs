@@ -1,7 +1,7 @@
 //! One client's connection: HTTP/1.1 or HTTP/2 by prior knowledge, its deadlines, its end.
 //!
-//! In: an accepted socket. Out: every request on it handed to `pipeline`, and one record for a head so
-//! broken that hyper refuses it. Requests on one connection share nothing but this.
+//! In: an accepted socket. Out: every request on it handed to `pipeline`, and one record for a head
+//! so broken that hyper refuses it. Requests on one connection share nothing but this.
 
 use std::{
     cell::Cell,
@@ -32,7 +32,8 @@ use crate::{
     refusal::Reason,
 };
 
-/// Bounds on HTTP/2 that hyper leaves wide: with its defaults one hostile connection could hold 80 MiB.
+/// Bounds on HTTP/2 that hyper leaves wide: with its defaults one hostile connection could hold
+/// 80 MiB.
 const H2_STREAMS_MAX: u32 = 100;
 const H2_SEND_BUFFER_BYTES: usize = 64 << 10;
 const H2_PING_EVERY: Duration = Duration::from_secs(30);

@@ -1,8 +1,8 @@
 //! What one core counts: cells that only it writes and that a scrape reads.
 //!
-//! In: the outcome of a request, a connection opened or closed. Out: numbers in arrays, indexed by what
-//! they are about. A cell has one writer, so adding is a plain load and store: no lock, no locked
-//! instruction, no cache line that two cores fight for.
+//! In: the outcome of a request, a connection opened or closed. Out: numbers in arrays, indexed by
+//! what they are about. A cell has one writer, so adding is a plain load and store: no lock, no
+//! locked instruction, no cache line that two cores fight for.
 
 use std::{
     cell::Cell,
@@ -60,8 +60,8 @@ pub struct Outcome {
     pub bytes_out: u64,
 }
 
-/// The pen of one core. It moves to the core's thread and stays there: it is neither `Sync` nor `Clone`,
-/// so that every cell has one writer.
+/// The pen of one core. It moves to the core's thread and stays there: it is neither `Sync` nor
+/// `Clone`, so that every cell has one writer.
 #[derive(Debug)]
 pub struct CoreMetrics {
     cells: Arc<Cells>,

@@ -1,6 +1,7 @@
 //! A metric in prometheus' terms: name, help, labels, and the numbers of one scrape.
 //!
-//! In: numbers that are kept elsewhere. Out: what the text encoder takes. It knows no metric of ours.
+//! In: numbers that are kept elsewhere. Out: what the text encoder takes. It knows no metric of
+//! ours.
 
 use std::collections::HashMap;
 

@@ -14,7 +14,8 @@ const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-/// Upper bounds of the buckets in nanoseconds, each included in its bucket; one more bucket is open.
+/// Upper bounds of the buckets in nanoseconds, each included in its bucket; one more bucket is
+/// open.
 const BOUNDS: [u64; 15] = [
     500 * MICROSECOND,
     MILLISECOND,

@@ -40,8 +40,8 @@ fn resident_bytes(status: &str) -> Option<f64> {
     Some(kib * 1024.0)
 }
 
-/// `utime` and `stime`, fields 14 and 15 of proc(5)'s stat. Field 2 is a name in parentheses that may hold
-/// spaces and parentheses, so that counting starts after the last one, at field 3.
+/// `utime` and `stime`, fields 14 and 15 of proc(5)'s stat. Field 2 is a name in parentheses that
+/// may hold spaces and parentheses, so that counting starts after the last one, at field 3.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);

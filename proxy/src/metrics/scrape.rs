@@ -1,7 +1,7 @@
 //! What a scrape reads: the cells of all cores, summed, and what the operating system knows.
 //!
-//! In: the cells. Out: metric families. Reading takes nothing from the cores but a cache line each; a
-//! scrape sees every cell whole, though not all of them at one instant.
+//! In: the cells. Out: metric families. Reading takes nothing from the cores but a cache line each;
+//! a scrape sees every cell whole, though not all of them at one instant.
 
 use std::{
     collections::BTreeMap,

@@ -1,3 +1,5 @@
+//! What a scrape shows of what happened.
+
 use std::{collections::BTreeSet, time::Duration};
 
 use prometheus::proto::MetricFamily;

@@ -56,8 +56,8 @@ fn is_twin(name: &str) -> bool {
         .any(|ours| dashed.starts_with(ours))
 }
 
-/// Takes out of a request what is not to be forwarded. Names that `Connection` lists go, too, but never
-/// those that we set afterwards: they are set anew.
+/// Takes out of a request what is not to be forwarded. Names that `Connection` lists go, too, but
+/// never those that we set afterwards: they are set anew.
 pub(crate) fn strip_request(headers: &mut HeaderMap, peer_trusted: bool) {
     strip_listed(headers);
     let gone = |name: &&HeaderName| match fate(name) {
@@ -68,8 +68,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, peer_trusted: bool) {
     remove(headers, gone);
 }
 
-/// Takes out of an answer what concerns the upstream's connection. `Trailer` stays: only the trailers
-/// that it names are sent on.
+/// Takes out of an answer what concerns the upstream's connection. `Trailer` stays: only the
+/// trailers that it names are sent on.
 pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     strip_listed(headers);
     let gone = |name: &&HeaderName| fate(name) == Fate::Hop && **name != header::TRAILER;
@@ -115,8 +115,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) request_id: &'a HeaderValue,
 }
 
-/// Sets the fields that say who the client is. A trusted peer's own are kept; its address is added to
-/// the chain.
+/// Sets the fields that say who the client is. A trusted peer's own are kept; its address is added
+/// to the chain.
 pub(crate) fn identify(headers: &mut HeaderMap, identity: &Identity<'_>) {
     let chain = match identity.peer_trusted {
         true => chained(headers, identity.peer),

@@ -1,8 +1,8 @@
 //! Integrate: what answers the request.
 //!
-//! In: the matched rule. Out: the answer of a backend or of the rule itself, or why there is none. It
-//! decides in two steps: `plan` reads the configuration and waits for nothing; `run` waits and reads no
-//! configuration.
+//! In: the matched rule. Out: the answer of a backend or of the rule itself, or why there is none.
+//! It decides in two steps: `plan` reads the configuration and waits for nothing; `run` waits and
+//! reads no configuration.
 
 mod fixed;
 mod forward;
@@ -120,7 +120,8 @@ pub(crate) async fn run(
                 function,
                 event: EventFormat::V2,
             } =>
-            // Boxed, like whatever not every request needs: a future is as large as its largest part.
+            // Boxed, like whatever not every request needs: a future is as large as its largest
+            // part.
             {
                 Box::pin(function::call(pending, function, matched, request)).await
             }

@@ -1,7 +1,7 @@
 //! Normalise: one reading of the request that every later stage shares.
 //!
-//! In: the head as hyper parsed it. Out: [`Target`], the host without port and case and the path in its
-//! canonical form; or the refusal of what could be read in two ways. Nothing is changed here.
+//! In: the head as hyper parsed it. Out: [`Target`], the host without port and case and the path in
+//! its canonical form; or the refusal of what could be read in two ways. Nothing is changed here.
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
@@ -108,8 +108,8 @@ impl<'a> Facts<'a> {
         facts
     }
 
-    /// Refuses what a server behind us might frame otherwise (RFC 9112 section 6). hyper refuses most
-    /// of it before; what it lets through is refused here.
+    /// Refuses what a server behind us might frame otherwise (RFC 9112 section 6). hyper refuses
+    /// most of it before; what it lets through is refused here.
     fn framed_for_sure(&self, version: Version) -> bool {
         let chunked_once = self.encodings == 1 && self.chunked && version == Version::HTTP_11;
         (self.encodings == 0 || chunked_once) && self.lengths <= 1

@@ -1,8 +1,8 @@
 //! Record: the outcome of every request, counted and logged once, however it ends.
 //!
-//! In: what the stages learn on the way. Out: metrics and, if the gateway logs, one line. It happens
-//! when the answer's body is dropped: a client that goes away mid-body is seen nowhere else. Nothing
-//! here waits.
+//! In: what the stages learn on the way. Out: metrics and, if the gateway logs, one line. It
+//! happens when the answer's body is dropped: a client that goes away mid-body is seen nowhere
+//! else. Nothing here waits.
 
 use std::{
     mem,
@@ -83,7 +83,8 @@ enum Whom {
 }
 
 impl Pending {
-    /// A request's head is complete. What is known of it is boxed, because it travels with the answer.
+    /// A request's head is complete. What is known of it is boxed, because it travels with the
+    /// answer.
     pub(super) fn begin(
         core: Rc<Core>,
         link: Rc<Link>,

@@ -1,7 +1,7 @@
 //! Route: which rule takes the request.
 //!
-//! In: the port's hosts and the request's target. Out: [`Matched`], which only this stage can make; or
-//! 404, or 405 with the methods that rules name.
+//! In: the port's hosts and the request's target. Out: [`Matched`], which only this stage can make;
+//! or 404, or 405 with the methods that rules name.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What a person at the terminal is told: where it listens, what is served there, and a hint.
 //!
-//! In: open ports, the active configuration. Out: lines on stderr, `name key=value …`, which tests and
-//! scripts may read. What is wrong with manifests is said by `source`.
+//! In: open ports, the active configuration. Out: lines on stderr, `name key=value …`, which tests
+//! and scripts may read. What is wrong with manifests is said by `source`.
 
 use std::{collections::BTreeMap, fmt::Write, fs, net::SocketAddr, path::Path, sync::Arc};
 

@@ -57,14 +57,14 @@ impl Source {
     }
 
     fn take(&mut self, scan: &Scan) {
-        let (changes, said) = self.lowering.lower(scan, &self.directory);
+        let (changes, said) = self.lowering.lower(scan, self.directory.manifests());
         for line in said {
             eprintln!("{line}");
         }
         self.start_functions(&changes, scan);
         self.adopter.adopt(&changes);
         self.stop_functions(&changes);
-        let problems = self.lowering.problems(&self.directory);
+        let problems = self.lowering.problems(self.directory.manifests());
         self.view.set_config(self.adopter.exceptions(), problems);
     }
 
@@ -87,7 +87,7 @@ impl Source {
             let Some((timeout, memory_mb)) = self.bounds.get(name).copied() else {
                 continue;
             };
-            let process = self.directory.processes().get(name).cloned();
+            let process = self.directory.manifests().processes().get(name).cloned();
             let spec = process.map(|process| FunctionSpec {
                 timeout,
                 memory_mb,
@@ -97,7 +97,8 @@ impl Source {
         }
     }
 
-    /// Whether a function's newest version is refused: then the process of the one before goes on, too.
+    /// Whether a function's newest version is refused: then the process of the one before goes on,
+    /// too.
     fn is_held(&self, name: &ObjectName, changes: &[UnitChange]) -> bool {
         let id = UnitId {
             kind: UnitKind::Function,

@@ -1,7 +1,7 @@
 //! What `/config` shows: what is run, what is not and why.
 //!
-//! In: the parts that know. Out: one JSON document, made when it is asked for. Nothing secret is in it:
-//! units hold none, and functions show neither command nor environment.
+//! In: the parts that know. Out: one JSON document, made when it is asked for. Nothing secret is in
+//! it: units hold none, and functions show neither command nor environment.
 
 use std::{
     collections::BTreeMap,

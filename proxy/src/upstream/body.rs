@@ -1,7 +1,7 @@
 //! The request's body on its way to the upstream: streamed, counted and bounded.
 //!
-//! In: the body as the client sends it. Out: the same frames, or an error as soon as they exceed the
-//! gateway's bound. What happened is left where the answer to the client is decided.
+//! In: the body as the client sends it. Out: the same frames, or an error as soon as they exceed
+//! the gateway's bound. What happened is left where the answer to the client is decided.
 
 use std::{
     cell::Cell,

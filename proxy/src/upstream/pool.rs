@@ -1,9 +1,9 @@
 //! This core's connections to upstreams.
 //!
-//! In: an address and a request. Out: the head of the answer with its body, or why there is none and
-//! whether the request was written. A connection serves one request at a time, is driven by the task
-//! of that request (a task of its own would cost a wake-up for each step), and comes back when the
-//! answer's body has been read to its end. Connections that rest for a few seconds are closed.
+//! In: an address and a request. Out: the head of the answer with its body, or why there is none
+//! and whether the request was written. A connection serves one request at a time, is driven by the
+//! task of that request (a task of its own would cost a wake-up for each step), and comes back when
+//! the answer's body has been read to its end. Connections that rest for a few seconds are closed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -28,8 +28,8 @@ use crate::{metrics::CoreMetrics, refusal::Reason};
 /// Longest time to set up a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest rest of a connection: shorter than the common five seconds of servers, so that they seldom
-/// close it under us.
+/// Longest rest of a connection: shorter than the common five seconds of servers, so that they
+/// seldom close it under us.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
 /// Most resting connections to one address.
@@ -38,7 +38,8 @@ const IDLE_COUNT_MAX: usize = 1024;
 /// One connection, and what drives it.
 struct Wire {
     sender: http1::SendRequest<RequestBody>,
-    /// None once it has ended: a request that it had not begun to write comes back when it is dropped.
+    /// None once it has ended: a request that it had not begun to write comes back when it is
+    /// dropped.
     connection: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
     /// Counts this connection among the pool's, in use or not.
     _open: Rc<()>,
@@ -102,8 +103,8 @@ impl Pool {
         }))
     }
 
-    /// Of two addresses at random, the one with fewer requests of this core in flight, and the other
-    /// in case the first can't be reached. None without an address.
+    /// Of two addresses at random, the one with fewer requests of this core in flight, and the
+    /// other in case the first can't be reached. None without an address.
     pub(crate) fn choose(
         &self,
         addresses: &[SocketAddr],
@@ -144,8 +145,8 @@ impl Pool {
     }
 
     /// Sends a request and waits for the head of its answer. The request is taken out of its place
-    /// once it is written; while it is still there, it may be sent again, over a `fresh` connection,
-    /// since the others may be as dead as the first.
+    /// once it is written; while it is still there, it may be sent again, over a `fresh`
+    /// connection, since the others may be as dead as the first.
     pub(crate) async fn send(
         &self,
         upstream: &Rc<Upstream>,
@@ -193,9 +194,8 @@ impl Pool {
 
     async fn connect(&self, address: SocketAddr) -> Result<Box<Wire>, Reason> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
-        let stream = match connecting.await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(_)) | Err(_) => return Err(Reason::UpstreamUnreachable),
+        let Ok(Ok(stream)) = connecting.await else {
+            return Err(Reason::UpstreamUnreachable);
         };
         // Without it, small requests wait for acknowledgements; failing to set it costs only time.
         let _ = stream.set_nodelay(true);
@@ -211,7 +211,8 @@ impl Pool {
 }
 
 impl Upstream {
-    /// A connection that has rested and still takes requests; the newest first, so that the rest age.
+    /// A connection that has rested and still takes requests; the newest first, so that the rest
+    /// age.
     fn rested(&self) -> Option<Box<Wire>> {
         loop {
             let wire = self.idle.borrow_mut().pop()?.wire;

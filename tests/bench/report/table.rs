@@ -59,10 +59,10 @@ fn contenders(findings: &Findings) -> impl Iterator<Item = Contender> {
 fn plain(findings: &Findings) -> String {
     let mut rows = vec![format!(
         "## Plain proxying\n\n\
-         One worker on core 0; {CONNECTIONS} connections of wrk and the upstream (65 bytes) on core 1; \
-         rounds: {}, of {} s each.\n\n\
-         | | requests/s | user CPU µs a request | kernel CPU µs a request | p50 µs | p99 µs | RSS MiB \
-         | user instructions a request |\n|---|---|---|---|---|---|---|---|",
+         One worker on core 0; {CONNECTIONS} connections of wrk and the upstream (65 bytes) on \
+         core 1; rounds: {}, of {} s each.\n\n\
+         | | requests/s | user CPU µs a request | kernel CPU µs a request | p50 µs | p99 µs \
+         | RSS MiB | user instructions a request |\n|---|---|---|---|---|---|---|---|",
         findings.rounds.len(),
         findings.seconds,
     )];

@@ -1,3 +1,5 @@
+//! Lines on their way to a writer: in order, in time, dropped and counted when it is slow.
+
 use std::{
     io::{Read, pipe},
     net::Ipv4Addr,

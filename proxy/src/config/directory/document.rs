@@ -1,8 +1,8 @@
 //! The text of one manifest file to the objects in it.
 //!
-//! In: YAML documents, of which JSON is a subset. Out: the documents of the kinds that are read, with
-//! their namespace filled in; and the documents that should name an object and do not. Kinds that
-//! are not read are skipped. Files and their names are not known here.
+//! In: YAML documents, of which JSON is a subset. Out: the documents of the kinds that are read,
+//! with their namespace filled in; and the documents that should name an object and do not. Kinds
+//! that are not read are skipped. Files and their names are not known here.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ const NAMESPACE: &str = "default";
 /// The kinds of [`GROUP`], for messages.
 const KINDS: &str = "ApiGateway, ApiRoute and Function";
 
-/// Most characters of a key: JSON has no bound, and a bad key deserves a better message than YAML's.
+/// Most characters of a key: JSON has no bound, and a bad key deserves a better message than
+/// YAML's.
 pub(super) const KEY_MAX: usize = 65_536;
 
 const TOO_MUCH: &str = "nested too deeply, or too large with its aliases resolved";
@@ -29,7 +30,8 @@ const TOO_MUCH: &str = "nested too deeply, or too large with its aliases resolve
 pub struct Place {
     /// Line of the YAML document, from 1.
     pub line: usize,
-    /// Field path inside the YAML document, such as `items[3]`: an item of a List. Empty: all of it.
+    /// Field path inside the YAML document, such as `items[3]`: an item of a List. Empty: all of
+    /// it.
     pub within: String,
 }
 

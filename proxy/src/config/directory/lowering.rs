@@ -1,14 +1,14 @@
 //! Scans to units: compile, with the text of every problem kept for whoever asks.
 //!
-//! In: what a scan found. Out: changes of units to adopt at once, and lines about what is new. It keeps
-//! the problems of every object; the objects are kept by the compiler.
+//! In: what a scan found. Out: changes of units to adopt at once, and lines about what is new. It
+//! keeps the problems of every object; the objects are kept by the compiler.
 
 use std::collections::BTreeMap;
 
-use tollgate_compile::{Compiler, ObjectRef, Problem, Verdict};
+use tollgate_compile::{Compiler, ObjectRef, Problem, Severity, Verdict};
 use tollgate_snapshot::UnitChange;
 
-use super::{Directory, Scan};
+use super::{Manifests, Scan};
 
 /// Compiles what a folder holds.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct Lowering {
 
 impl Lowering {
     /// Takes in a scan: the changes of units, and the problems that were not there before.
-    pub fn lower(&mut self, scan: &Scan, directory: &Directory) -> (Vec<UnitChange>, Vec<String>) {
+    pub fn lower(&mut self, scan: &Scan, manifests: &Manifests) -> (Vec<UnitChange>, Vec<String>) {
         let delta = self.compiler.apply_all(scan.changes.iter().cloned());
         let changes = delta.units.into_iter().map(|(id, verdict)| match verdict {
             Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
@@ -42,15 +42,21 @@ impl Lowering {
         }
         (
             changes,
-            directory.locations().print_sorted(&scan.problems, &fresh),
+            manifests.locations().print_sorted(&scan.problems, &fresh),
         )
     }
 
     /// All that is wrong now, each with its file and line.
-    pub fn problems(&self, directory: &Directory) -> Vec<String> {
+    pub fn problems(&self, manifests: &Manifests) -> Vec<String> {
         let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
-        directory
+        manifests
             .locations()
-            .print_sorted(&directory.problems(), &objects)
+            .print_sorted(&manifests.problems(), &objects)
+    }
+
+    /// Whether an object is not served as it asks. Warnings do not count.
+    pub fn has_serious(&self) -> bool {
+        let mut objects = self.problems.values().flatten();
+        objects.any(|problem| problem.reason.severity() == Severity::Problem)
     }
 }

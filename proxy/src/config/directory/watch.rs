@@ -5,7 +5,7 @@
 //! written. Events only name what to look at again: what is true is what is then read.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,9 +13,8 @@ use std::{
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::time::{Instant, sleep, timeout};
-use tollgate_snapshot::ObjectName;
 
-use super::{FileProblem, FunctionProcess, Locations, Manifests, Scan, UnusableFolder};
+use super::{Manifests, Scan, UnusableFolder};
 
 mod events;
 
@@ -46,8 +45,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Watches `dir` and reads all manifests below it. Paths may be links; a relative `dir` is taken
-    /// from the working directory of now.
+    /// Watches `dir` and reads all manifests below it. Paths may be links; a relative `dir` is
+    /// taken from the working directory of now.
     ///
     /// # Errors
     /// [`UnusableFolder`] when `dir` can't be listed or no watch can be made.
@@ -86,19 +85,9 @@ impl Directory {
         }
     }
 
-    /// For printing problems with their file and line.
-    pub fn locations(&self) -> Locations<'_> {
-        self.manifests.locations()
-    }
-
-    /// How each function that has a process is started.
-    pub fn processes(&self) -> &BTreeMap<ObjectName, FunctionProcess> {
-        self.manifests.processes()
-    }
-
-    /// All that is wrong with files now, sorted.
-    pub fn problems(&self) -> Vec<FileProblem> {
-        self.manifests.problems()
+    /// The manifests as of the last scan.
+    pub fn manifests(&self) -> &Manifests {
+        &self.manifests
     }
 
     /// Waits for events, and then until they pause.

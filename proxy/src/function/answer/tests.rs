@@ -1,3 +1,5 @@
+//! Which answers of a function are taken, and what becomes of them.
+
 use super::*;
 
 fn read(answer: &str) -> Result<Response<Bytes>, MalformedAnswer> {
@@ -44,7 +46,8 @@ fn json_without_a_status_is_the_body() {
 fn fields_describe_the_response() {
     let response = read(
         r#"{"statusCode": 201, "body": "made", "ofTheFuture": [1], "isBase64Encoded": false,
-            "headers": {"Content-Type": "text/html", "X-Bool": true, "X-Number": 1.5, "X-Utf8": "é"},
+            "headers": {"Content-Type": "text/html", "X-Bool": true, "X-Number": 1.5,
+                        "X-Utf8": "é"},
             "cookies": ["a=1; Path=/", "b=2"]}"#,
     )
     .unwrap();

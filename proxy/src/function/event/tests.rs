@@ -1,3 +1,5 @@
+//! The event that a request becomes.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The queue of a function, event by event, at times that the test gives.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

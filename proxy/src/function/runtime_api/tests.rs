@@ -1,3 +1,5 @@
+//! The Runtime API without sockets: which calls there are.
+
 use super::*;
 
 #[test]

@@ -41,7 +41,8 @@ fn location(redirect: &Redirect, target: &Target) -> String {
     if let Some(port) = port {
         let _ = write!(location, ":{port}");
     }
-    location.push_str(redirect.path.as_deref().unwrap_or(target.path()));
+    let path = redirect.path.as_deref();
+    location.push_str(path.unwrap_or_else(|| target.path()));
     if let Some(query) = target.path.query() {
         let _ = write!(location, "?{query}");
     }
@@ -77,7 +78,8 @@ mod tests {
             change(&mut redirect);
             location(&redirect, &target)
         };
-        let rows: [(&str, fn(&mut Redirect), &str); 5] = [
+        type Row = (&'static str, fn(&mut Redirect), &'static str);
+        let rows: [Row; 5] = [
             (
                 "path",
                 |r| r.path = Some("/new".into()),

@@ -1,7 +1,7 @@
 //! Forward: the request to an HTTP upstream, and its answer back.
 //!
-//! In: the request and the upstreams that may take it. Out: the upstream's answer, its body streaming.
-//! A request is sent a second time only when nothing of it was written.
+//! In: the request and the upstreams that may take it. Out: the upstream's answer, its body
+//! streaming. A request is sent a second time only when nothing of it was written.
 
 use std::{mem, rc::Rc};
 

@@ -1,7 +1,7 @@
 //! Function: the request as an event, and the function's answer back.
 //!
-//! In: the request and the function's name. Out: the answer that the event format's rules make of what
-//! the function returned; or which of its ways to fail it took.
+//! In: the request and the function's name. Out: the answer that the event format's rules make of
+//! what the function returned; or which of its ways to fail it took.
 
 use std::rc::Rc;
 

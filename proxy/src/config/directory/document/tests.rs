@@ -1,3 +1,5 @@
+//! Which documents a file has, and which objects they are.
+
 use super::*;
 
 const ROUTE: &str = "\

@@ -1,3 +1,5 @@
+//! What an edit of some files changes, and what it leaves as it was.
+
 use super::*;
 
 fn service(name: &str, port: u16) -> String {

@@ -1,3 +1,5 @@
+//! The line on which a field stands.
+
 use super::*;
 
 const BLOCK: &str = "\

@@ -1,3 +1,5 @@
+//! What the schema of a kind finds in a manifest.
+
 use super::*;
 
 fn found(kind: Kind, spec: &str) -> Vec<String> {

@@ -45,7 +45,8 @@ const PATTERNS: [(&str, &str); 8] = [
     ),
 ];
 
-/// A JSON pointer, and the name of a field below it, as a field path: `spec.rules[2].match[0].path`.
+/// A JSON pointer, and the name of a field below it, as a field path:
+/// `spec.rules[2].match[0].path`.
 pub(super) fn field(pointer: &str, below: Option<&str>) -> String {
     let mut path = String::new();
     let segments = pointer.split('/').skip(1).map(unescape);

@@ -1,3 +1,5 @@
+//! The words for what a schema finds.
+
 use serde_json::json;
 
 use super::*;
