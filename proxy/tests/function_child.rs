@@ -16,74 +16,21 @@ use bytes::Bytes;
 use support::{Scene, scene, soon, until};
 use tollgate_proxy::function::{CallError, FunctionSpec, State, answer};
 
-/// A runtime and its function, which does what the event names.
-const PYTHON: &str = r#"
-import http.client, os, signal, subprocess, sys
-
-api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
-base = "/2018-06-01/runtime/invocation/"
-
-def say(line):
-    with open("said", "w") as said:
-        said.write(f"{line}\n")
-
-def answer(event):
-    if event == "exit":
-        sys.exit(3)
-    if event == "hang":
-        signal.pause()
-    if event == "hang with a child":
-        say(subprocess.Popen(["/bin/sh", "-c", "read line < never"]).pid)
-        signal.pause()
-    if event == "wait":
-        say("waits")
-        open("go").read()
-        return "waited"
-    if event == "print":
-        print("to stdout", flush=True)
-        print("to stderr, without an end", end="", file=sys.stderr, flush=True)
-    if event == "pid":
-        return str(os.getpid())
-    if event == "version":
-        return os.environ["VERSION"]
-    return event
-
-while True:
-    api.request("GET", base + "next")
-    reply = api.getresponse()
-    event = reply.read().decode()
-    id = reply.getheader("Lambda-Runtime-Aws-Request-Id")
-    api.request("POST", base + id + "/response", answer(event))
-    api.getresponse().read()
-    if event == "answer and exit":
-        os._exit(4)
-"#;
-
 impl Scene {
-    /// The python function.
-    fn python(&self) -> FunctionSpec {
-        fs::write(self.folder.path().join("function.py"), PYTHON).unwrap();
-        self.spec(&["python3", "function.py"])
+    /// A function that does what the event names.
+    fn stub(&self) -> FunctionSpec {
+        self.spec(&[tollgate_stub::function().to_str().unwrap(), "events"])
     }
 
-    /// The python function with one variable more.
+    /// The same with one variable more.
     fn version(&self, version: &str) -> FunctionSpec {
-        let mut spec = self.python();
+        let mut spec = self.stub();
         spec.process.env = vec![("VERSION".to_owned(), version.to_owned())];
         spec
     }
 
     async fn text(&self, event: &str) -> String {
         String::from_utf8(self.answer(event).await.unwrap().to_vec()).unwrap()
-    }
-
-    fn pipe(&self, name: &str) {
-        let pipe = self.folder.path().join(name);
-        let made = std::process::Command::new("mkfifo")
-            .arg(pipe)
-            .status()
-            .unwrap();
-        assert!(made.success());
     }
 
     /// Lets a function that waits go on.
@@ -94,10 +41,10 @@ impl Scene {
     }
 }
 
-/// A running python function.
-fn python() -> Scene {
+/// A function that runs.
+fn running() -> Scene {
     let scene = scene();
-    scene.set(scene.python());
+    scene.set(scene.stub());
     scene
 }
 
@@ -152,7 +99,7 @@ impl Log {
 
 #[tokio::test]
 async fn one_process_answers_call_after_call() {
-    let scene = python();
+    let scene = running();
     let pid = scene.text("pid").await;
     assert_eq!(scene.text("pid").await, pid);
     assert_eq!(scene.text("hello").await, "hello");
@@ -166,7 +113,7 @@ async fn a_function_that_is_not_set_is_not_found() {
 
 #[tokio::test]
 async fn many_callers_share_the_slot() {
-    let scene = python();
+    let scene = running();
     let calls: Vec<_> = (0..50).map(|i| scene.call(&i.to_string())).collect();
     for (i, call) in calls.into_iter().enumerate() {
         assert_eq!(soon(call).await.unwrap(), Ok(Bytes::from(i.to_string())));
@@ -175,7 +122,7 @@ async fn many_callers_share_the_slot() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_json_comes_as_it_is_and_is_malformed() {
-    let scene = python();
+    let scene = running();
     let text = scene.answer("no json").await.unwrap();
     assert_eq!(text, "no json");
     assert!(answer::v2(&text).is_err());
@@ -221,7 +168,7 @@ async fn a_command_that_cannot_start_fails_the_callers() {
 #[tokio::test]
 async fn a_working_folder_that_is_missing_fails_the_callers() {
     let scene = scene();
-    let mut spec = scene.python();
+    let mut spec = scene.stub();
     spec.process.working_dir = scene.folder.path().join("missing");
     scene.set(spec);
     let error = scene.answer("{}").await.unwrap_err();
@@ -230,7 +177,7 @@ async fn a_working_folder_that_is_missing_fails_the_callers() {
 
 #[tokio::test]
 async fn a_crash_fails_the_running_call_and_no_other() {
-    let scene = python();
+    let scene = running();
     let crash = scene.call("exit");
     let after = scene.call("after");
     assert_eq!(soon(crash).await.unwrap(), Err(CallError::Crashed));
@@ -240,7 +187,7 @@ async fn a_crash_fails_the_running_call_and_no_other() {
 
 #[tokio::test]
 async fn an_answer_right_before_the_end_counts() {
-    let scene = python();
+    let scene = running();
     for _ in 0..3 {
         assert_eq!(scene.text("answer and exit").await, "answer and exit");
     }
@@ -249,7 +196,7 @@ async fn an_answer_right_before_the_end_counts() {
 #[tokio::test]
 async fn back_off_grows_until_a_call_succeeds() {
     let log = log();
-    let scene = python();
+    let scene = running();
     for event in ["exit", "exit", "exit"] {
         assert_eq!(scene.answer(event).await, Err(CallError::Crashed));
     }
@@ -275,9 +222,8 @@ async fn back_off_grows_while_the_start_fails() {
 async fn a_call_beyond_the_timeout_ends_its_process_with_all_it_started() {
     let log = log();
     let mut scene = scene();
-    scene.pipe("never");
-    let mut spec = scene.python();
-    spec.timeout = Duration::from_secs(2);
+    let mut spec = scene.stub();
+    spec.timeout = Duration::from_secs(1);
     scene.set(spec);
     let pid = scene.text("pid").await;
     let hang = scene.call("hang with a child");
@@ -292,8 +238,8 @@ async fn a_call_beyond_the_timeout_ends_its_process_with_all_it_started() {
 #[tokio::test]
 async fn calls_that_wait_outlive_the_timeout_of_another() {
     let scene = scene();
-    let mut spec = scene.python();
-    spec.timeout = Duration::from_secs(2);
+    let mut spec = scene.stub();
+    spec.timeout = Duration::from_secs(1);
     scene.set(spec);
     let hang = scene.call("hang");
     let after = scene.call("after");
@@ -304,7 +250,6 @@ async fn calls_that_wait_outlive_the_timeout_of_another() {
 #[tokio::test]
 async fn the_environment_is_ours_in_four_names_then_the_users_then_the_contracts() {
     let mut scene = scene();
-    scene.pipe("never");
     let script = "env > env.txt; echo written > said; read line < never";
     let mut spec = scene.spec(&["/bin/sh", "-c", script]);
     spec.memory_mb = 256;
@@ -357,7 +302,7 @@ async fn the_environment_is_ours_in_four_names_then_the_users_then_the_contracts
 #[tokio::test]
 async fn what_a_function_writes_is_in_our_log() {
     let log = log();
-    let scene = python();
+    let scene = running();
     scene.text("print").await;
     until(|| log.text().contains("to stdout")).await;
     soon(scene.functions.stop()).await;
@@ -377,16 +322,15 @@ async fn what_a_function_writes_is_in_our_log() {
 
 #[tokio::test]
 async fn an_equal_spec_changes_nothing() {
-    let scene = python();
+    let scene = running();
     let pid = scene.text("pid").await;
-    scene.set(scene.python());
+    scene.set(scene.stub());
     assert_eq!(scene.text("pid").await, pid);
 }
 
 #[tokio::test]
 async fn a_changed_spec_loses_no_call() {
     let mut scene = scene();
-    scene.pipe("go");
     scene.set(scene.version("1"));
     let old = scene.text("pid").await;
     let running = scene.call("wait");
@@ -426,8 +370,7 @@ async fn calls_go_on_through_many_changes() {
 #[tokio::test]
 async fn a_removed_function_finishes_its_calls_and_ends() {
     let mut scene = scene();
-    scene.pipe("go");
-    scene.set(scene.python());
+    scene.set(scene.stub());
     let pid = scene.text("pid").await;
     let running = scene.call("wait");
     assert_eq!(scene.said().await, "waits");
@@ -441,8 +384,7 @@ async fn a_removed_function_finishes_its_calls_and_ends() {
 #[tokio::test]
 async fn a_caller_that_left_does_not_keep_the_slot() {
     let mut scene = scene();
-    scene.pipe("go");
-    scene.set(scene.python());
+    scene.set(scene.stub());
     let gone = scene.call("wait");
     assert_eq!(scene.said().await, "waits");
     gone.abort();
@@ -454,8 +396,7 @@ async fn a_caller_that_left_does_not_keep_the_slot() {
 #[tokio::test]
 async fn a_stop_waits_for_calls_and_ends_all_processes() {
     let mut scene = scene();
-    scene.pipe("go");
-    scene.set(scene.python());
+    scene.set(scene.stub());
     let pid = scene.text("pid").await;
     let running = scene.call("wait");
     assert_eq!(scene.said().await, "waits");
@@ -474,7 +415,6 @@ async fn a_stop_waits_for_calls_and_ends_all_processes() {
 #[tokio::test]
 async fn a_process_that_ignores_its_signal_is_killed() {
     let mut scene = scene();
-    scene.pipe("never");
     let script = "trap '' TERM; echo $$ > said; read line < never";
     scene.set(scene.spec(&["/bin/sh", "-c", script]));
     let pid = scene.said().await;
@@ -484,7 +424,7 @@ async fn a_process_that_ignores_its_signal_is_killed() {
 
 #[tokio::test]
 async fn a_kill_ends_all_at_once() {
-    let scene = python();
+    let scene = running();
     let pid = scene.text("pid").await;
     let running = scene.call("hang");
     until(|| scene.state().state == State::Running && scene.state().waiting == 0).await;

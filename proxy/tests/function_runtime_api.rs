@@ -33,7 +33,7 @@ const ANSWER_MAX: usize = 6 * 1024 * 1024 + 100;
 const SILENT: [&str; 3] = [
     "/bin/sh",
     "-c",
-    "mkfifo never$$; echo $AWS_LAMBDA_RUNTIME_API > said; read line < never$$",
+    "echo $AWS_LAMBDA_RUNTIME_API > said; read line < never",
 ];
 
 /// A connection of a runtime.

@@ -1,10 +1,12 @@
 //! Bad functions: each way to fail is told from the others, and the next call works.
 
-use std::{fs, net::TcpStream};
+use std::{fs, net::TcpStream, os::unix::fs::OpenOptionsExt};
+
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
 use tollgate_tests::{
     client,
-    function::{handling, running},
+    function::{running, stub},
     gateway::eventually,
     trial::{AFTER, BEHIND, Outcome, Trial, check_refusal},
     upstream::Upstream,
@@ -74,19 +76,12 @@ fn noted(trial: &Trial, note: &str) {
 
 #[test]
 fn a_function_that_cannot_start_is_an_error_of_its_own() {
-    let fails = "import sys\nsys.exit(3)";
-    let missing = running("fn", "3s", "").replace("python3", "no-such-program");
-    let says = r#"
-import http.client, os
-api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
-api.request("POST", "/2018-06-01/runtime/init/error", "{\"errorMessage\": \"secret\"}")
-api.getresponse().read()
-"#;
+    let secret = r#"{"errorMessage": "secret"}"#;
     let rows = [
-        ("it ends", running("fn", "3s", fails)),
-        ("it ends well", running("fn", "3s", "")),
-        ("it is not there", missing),
-        ("it says so", running("fn", "3s", says)),
+        ("it ends", stub("fn", "3s", &["exit", "3"])),
+        ("it ends well", stub("fn", "3s", &["exit", "0"])),
+        ("it is not there", running("fn", "3s", &["no-such-program"])),
+        ("it says so", stub("fn", "3s", &["init-error", secret])),
     ];
     for (name, function) in rows {
         let trial = calling(&function, "{}");
@@ -100,20 +95,9 @@ api.getresponse().read()
     }
 }
 
-/// It answers what the request's body says, or does worse.
-const OBEDIENT: &str = r#"
-if path == "/crash": os._exit(1)
-elif path == "/slow": time.sleep(60)
-elif path == "/answer": post("response", body or "")
-elif path == "/error": post("error", body)
-elif path == "/bytes": post("response", b"\xff\xfe")
-elif path == "/large": post("response", json.dumps("a" * (7 << 20)))
-else: answer("good")
-"#;
-
 #[test]
 fn a_call_that_fails_is_refused_and_the_next_one_works() {
-    let trial = calling(&handling("fn", "1s", OBEDIENT), "{}");
+    let trial = calling(&stub("fn", "1s", &["requests"]), "{}");
     works(&trial, "start");
     let secret = r#"{"errorType": "Oops", "errorMessage": "secret"}"#;
     let rows = [
@@ -137,7 +121,7 @@ fn a_call_that_fails_is_refused_and_the_next_one_works() {
 
 #[test]
 fn an_answer_that_the_format_does_not_allow_is_refused() {
-    let trial = calling(&handling("fn", "3s", OBEDIENT), "{}");
+    let trial = calling(&stub("fn", "3s", &["requests"]), "{}");
     works(&trial, "start");
     let rows = [
         ("text", "no json"),
@@ -195,7 +179,7 @@ fn an_answer_that_the_format_does_not_allow_is_refused() {
 
 #[test]
 fn a_function_cannot_frame_its_answer() {
-    let trial = calling(&handling("fn", "3s", OBEDIENT), "{}");
+    let trial = calling(&stub("fn", "3s", &["requests"]), "{}");
     let answer = r#"{"statusCode": 200, "body": "whole", "headers": {"content-length": "1",
         "transfer-encoding": "chunked", "connection": "close", "keep-alive": "1", "te": "x"}}"#;
     let outcome = trial.send(post("/answer", answer) + BEHIND);
@@ -214,7 +198,7 @@ fn a_function_cannot_frame_its_answer() {
 
 #[test]
 fn a_body_that_is_too_large_for_a_function_is_refused() {
-    let trial = calling(&handling("fn", "10s", OBEDIENT), "{body: 20Mi}");
+    let trial = calling(&stub("fn", "10s", &["requests"]), "{body: 20Mi}");
     works(&trial, "start");
     let body = "a".repeat((6 << 20) + 1);
     let outcome = trial.send(post("/large", &body));
@@ -225,20 +209,21 @@ fn a_body_that_is_too_large_for_a_function_is_refused() {
     trial.gateway.stop();
 }
 
-/// Each call is noted; `/hold` waits until the file `go` is there.
-const HOLDING: &str = r#"
-note(path)
-while path == "/hold" and not os.path.exists("go"): time.sleep(0.01)
-answer("good")
-"#;
-
-/// Lets the function go on.
+/// Lets the function go on, which waits for the pipe.
 fn release(trial: &Trial) {
-    fs::write(trial.gateway.folder().join("go"), "").unwrap();
+    let mut write = fs::File::options();
+    // Unlike a plain open, it never waits for a reader, and fails while there is none.
+    write
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let go = trial.gateway.folder().join("go");
+    eventually(|| write.open(&go).ok());
 }
 
 /// Sends a request that takes the slot, and waits until it has.
 fn hold(trial: &Trial) -> TcpStream {
+    let go = trial.gateway.folder().join("go");
+    mkfifoat(CWD, go, Mode::RUSR | Mode::WUSR).unwrap();
     let mut stream = trial.connect();
     client::write(&mut stream, post("/hold", "x").as_bytes());
     noted(trial, "/hold");
@@ -255,7 +240,7 @@ fn waiting(trial: &Trial) -> u64 {
 
 #[test]
 fn a_call_that_waits_longer_than_its_rule_allows_is_refused() {
-    let trial = calling(&handling("fn", "20s", HOLDING), "{}");
+    let trial = calling(&stub("fn", "20s", &["requests"]), "{}");
     let mut held = hold(&trial);
     refused(
         &trial,
@@ -281,7 +266,7 @@ fn a_call_that_waits_longer_than_its_rule_allows_is_refused() {
 
 #[test]
 fn a_call_of_a_client_that_went_away_is_never_delivered() {
-    let trial = calling(&handling("fn", "20s", HOLDING), "{}");
+    let trial = calling(&stub("fn", "20s", &["requests"]), "{}");
     let mut held = hold(&trial);
     let mut gone = trial.connect();
     client::write(&mut gone, post("/gone", "x").as_bytes());
@@ -307,7 +292,7 @@ fn a_call_of_a_client_that_went_away_is_never_delivered() {
 
 #[test]
 fn a_call_that_finds_the_queue_full_is_refused() {
-    let trial = calling(&handling("fn", "30s", HOLDING), "{}");
+    let trial = calling(&stub("fn", "30s", &["requests"]), "{}");
     let mut held = hold(&trial);
     // Few large events fill the queue as well as many small ones.
     let body = "a".repeat(6 << 20);

@@ -2,17 +2,14 @@
 //! command line.
 //!
 //! In: a folder of manifests. Out: a [`Gateway`] that is ready, with the addresses that it names on
-//! its standard error as `key=value` words. The binaries are built when they are first asked for,
-//! with the profile and into the target folder of the running test: cargo builds those of the
-//! package under test only.
+//! its standard error as `key=value` words. The binaries are built when they are first asked for.
 
 use std::{
     collections::BTreeMap,
-    env,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command as Blocking, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
@@ -29,32 +26,12 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The path of one of our binaries, such as `tollgate-proxy`, built.
 pub fn binary(name: &str) -> PathBuf {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(build);
-    FOLDER.join(name)
-}
-
-/// Builds the binaries and says where they are. Cargo has let go of its lock by now: it holds it
-/// while it builds, not while tests run.
-fn build() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    // <target>/<profile>/deps/<test>
-    let folder = test.ancestors().nth(2).unwrap();
-    let target = folder.parent().unwrap();
-    let profile = match folder.file_name().unwrap().to_str().unwrap() {
-        "debug" => "dev",
-        name => name,
-    };
     // With --workspace the features are those of the outer build, so nothing is built twice.
-    let status = Blocking::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--locked", "--workspace"])
-        .args(["--bin", "tollgate-proxy", "--bin", "products"])
-        .args(["--profile", profile, "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "the binaries do not build");
-    folder.to_owned()
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let binaries = ["--bin", "tollgate-proxy", "--bin", "products"];
+        tollgate_stub::build(&[&["--workspace"], &binaries[..]].concat())
+    });
+    FOLDER.join(name)
 }
 
 /// How a gateway is started: `tollgate-proxy serve`, with free ports everywhere.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Each crate of ours, and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("crds", &[]),
     ("proxy/snapshot", &[]),
     (
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
         &["tollgate-compile", "tollgate-crds", "tollgate-snapshot"],
     ),
     ("examples/products/function", &[]),
+    ("tests/stub", &[]),
     // Tests and fuzzing may know all.
     (
         "fuzz",

@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
+use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt,
@@ -39,7 +40,7 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
 pub(crate) struct Scene {
     pub(crate) functions: Functions,
     pub(crate) name: ObjectName,
-    /// Where it runs.
+    /// Where it runs, beside three pipes: `said` and `go`, and `never`, which nobody writes to.
     pub(crate) folder: TempDir,
     /// What it says into the pipe `said`.
     said: Receiver,
@@ -48,19 +49,17 @@ pub(crate) struct Scene {
 /// A function that is not set yet.
 pub(crate) fn scene() -> Scene {
     let folder = TempDir::new().unwrap();
-    let pipe = folder.path().join("said");
-    let made = std::process::Command::new("mkfifo")
-        .arg(&pipe)
-        .status()
-        .unwrap();
-    assert!(made.success());
+    for pipe in ["said", "go", "never"] {
+        let pipe = folder.path().join(pipe);
+        mkfifoat(CWD, pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    }
     Scene {
         functions: Functions::new(Handle::current()),
         name: ObjectName::new("shop", "products"),
         // Open for writing too, so that it never ends.
         said: OpenOptions::new()
             .read_write(true)
-            .open_receiver(&pipe)
+            .open_receiver(folder.path().join("said"))
             .unwrap(),
         folder,
     }
