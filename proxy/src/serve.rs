@@ -192,8 +192,8 @@ async fn drain(
 ) -> Ended {
     let drained = async {
         let drained = listen.drain(patience).await;
-        functions.stop().await;
-        drained
+        let stopped = tokio::time::timeout(patience, functions.stop()).await;
+        drained && stopped.is_ok()
     };
     let ended = tokio::select! {
         drained = drained => if drained { Ended::Drained } else { Ended::CutShort },
