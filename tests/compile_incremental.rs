@@ -344,7 +344,7 @@ fn a_warning_goes_with_the_older_twin_that_it_names() {
 
 #[test]
 fn an_object_reads_back_under_its_name() {
-    let put = manifests::changes("kind: Service\nmetadata: {name: a}\n").pop();
+    let put = manifests::changes("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n").pop();
     let Some(Change::Put(object)) = put else {
         panic!("not read")
     };
