@@ -1,9 +1,9 @@
 //! Plays a function as its arguments say, on a runtime of nothing but the standard library.
 //!
-//! In: `events` (an event's text says what to do), `requests` (the path of an HTTP event does), `exit
-//! CODE` or `init-error JSON`. Out: answers over the Runtime API; what it says on purpose goes to the
-//! file or pipe `said`, and the paths that it gets to the file `notes`, both in its working folder.
-//! It checks nothing: that is for the test.
+//! In: `events` (an event's text says what to do), `requests` (the path of an HTTP event does),
+//! `exit CODE` or `init-error JSON`. Out: answers over the Runtime API; what it says on purpose
+//! goes to the pipe `said`, and the paths that it gets to the file `notes`, both in its working
+//! folder. It checks nothing: that is for the test.
 
 use std::{
     env, fs,
@@ -191,7 +191,7 @@ fn note(line: &str) -> io::Result<()> {
     notes.write_all(format!("{line}\n").as_bytes())
 }
 
-/// The text of a field of compact JSON. No text can hold what is looked for: its quotes are escaped.
+/// The text of a field of compact JSON. No text holds what is looked for: its quotes are escaped.
 fn text_of(json: &str, field: &str) -> Option<String> {
     let key = format!("\"{field}\":\"");
     let mut letters = json[json.find(&key)? + key.len()..].chars();

@@ -1,8 +1,8 @@
 //! Builds the programs that tests start.
 //!
-//! In: which programs. Out: where they are. They are built with the profile and into the target folder
-//! of the running test, by the cargo that runs it: cargo itself builds the programs of the package
-//! under test only. Nothing else is needed on the machine.
+//! In: which programs. Out: where they are. They are built with the profile and into the target
+//! folder of the running test, by the cargo that runs it: cargo itself builds the programs of the
+//! package under test only. Nothing else is needed on the machine.
 
 #![allow(
     clippy::panic,
