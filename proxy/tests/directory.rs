@@ -80,8 +80,9 @@ impl Fixture {
 
     fn problems(&self) -> Vec<String> {
         let root = format!("{}/", self.dir.path().display());
-        let mut locations = self.directory.locations();
-        let lines = self.directory.problems();
+        let manifests = self.directory.manifests();
+        let mut locations = manifests.locations();
+        let lines = manifests.problems();
         let lines = lines.iter().map(|problem| locations.print_file(problem));
         lines.map(|line| line.replace(&root, "")).collect()
     }

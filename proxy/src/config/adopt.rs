@@ -5,7 +5,6 @@
 //! arming panic, costs only itself: its older version goes on. Requests are never seen here.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -29,7 +28,7 @@ pub enum Standing {
 /// Swaps configurations.
 pub struct Adopter {
     active: Arc<ArcSwap<Active>>,
-    exceptions: BTreeMap<UnitId, Standing>,
+    exceptions: imbl::OrdMap<UnitId, Standing>,
 }
 
 impl Adopter {
@@ -37,7 +36,7 @@ impl Adopter {
     pub fn new(active: Arc<ArcSwap<Active>>) -> Self {
         Self {
             active,
-            exceptions: BTreeMap::new(),
+            exceptions: imbl::OrdMap::new(),
         }
     }
 
@@ -69,8 +68,8 @@ impl Adopter {
         self.exceptions.insert(change.id().clone(), standing);
     }
 
-    /// The units that are not simply run as their objects say.
-    pub fn exceptions(&self) -> &BTreeMap<UnitId, Standing> {
+    /// The units that are not simply run as their objects say; cheap to copy.
+    pub fn exceptions(&self) -> &imbl::OrdMap<UnitId, Standing> {
         &self.exceptions
     }
 }

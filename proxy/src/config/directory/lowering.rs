@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_compile::{Compiler, ObjectRef, Problem, Verdict};
+use tollgate_compile::{Compiler, ObjectRef, Problem};
 use tollgate_snapshot::UnitChange;
 
-use super::{Directory, Scan};
+use super::{Manifests, Scan};
 
 /// Compiles what a folder holds.
 #[derive(Default)]
@@ -19,14 +19,9 @@ pub struct Lowering {
 
 impl Lowering {
     /// Takes in a scan: the changes of units, and the problems that were not there before.
-    pub fn lower(&mut self, scan: &Scan, directory: &Directory) -> (Vec<UnitChange>, Vec<String>) {
-        let delta = self.compiler.apply_all(scan.changes.iter().cloned());
-        let changes = delta.units.into_iter().map(|(id, verdict)| match verdict {
-            Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
-            Some(Verdict::Held { stand_in }) => UnitChange::Hold { id, stand_in },
-            None => UnitChange::Remove(id),
-        });
-        let changes = changes.collect();
+    pub fn lower(&mut self, scan: &Scan, manifests: &Manifests) -> (Vec<UnitChange>, Vec<String>) {
+        let mut delta = self.compiler.apply_all(scan.changes.iter().cloned());
+        let changes = delta.take_changes();
         let mut fresh = Vec::new();
         for (object, problems) in delta.problems {
             let known = self.problems.remove(&object).unwrap_or_default();
@@ -42,15 +37,16 @@ impl Lowering {
         }
         (
             changes,
-            directory.locations().print_sorted(&scan.problems, &fresh),
+            manifests.locations().print_sorted(&scan.problems, &fresh),
         )
     }
 
-    /// All that is wrong now, each with its file and line.
-    pub fn problems(&self, directory: &Directory) -> Vec<String> {
+    /// All that is wrong now, each with its file and line. This looks at every object, and reads the
+    /// files at fault once more.
+    pub fn problems(&self, manifests: &Manifests) -> Vec<String> {
         let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
-        directory
+        manifests
             .locations()
-            .print_sorted(&directory.problems(), &objects)
+            .print_sorted(&manifests.problems(), &objects)
     }
 }
