@@ -5,6 +5,7 @@
 //! under it. Sockets, counters and connections are elsewhere: an edit does not touch them.
 
 pub(crate) mod hosts;
+mod literals;
 pub(crate) mod port;
 pub(crate) mod rule;
 pub(crate) mod table;
