@@ -4,6 +4,7 @@
 //! for each unit whether it could be armed. A request sees one `Active`, which never changes
 //! under it. Sockets, counters and connections are elsewhere: an edit does not touch them.
 
+pub mod ask;
 pub(crate) mod hosts;
 mod literals;
 pub(crate) mod port;
