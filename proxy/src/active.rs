@@ -4,7 +4,9 @@
 //! for each unit whether it could be armed. A request sees one `Active`, which never changes
 //! under it. Sockets, counters and connections are elsewhere: an edit does not touch them.
 
+pub mod ask;
 pub(crate) mod hosts;
+mod literals;
 pub(crate) mod port;
 pub(crate) mod rule;
 pub(crate) mod table;
@@ -38,6 +40,8 @@ impl std::error::Error for Unusable {}
 #[derive(Clone, Debug, Default)]
 pub struct Active {
     units: imbl::OrdMap<UnitId, Unit>,
+    /// How many units there are, by kind.
+    counts: [usize; UnitKind::ALL.len()],
     /// The units that stand in for refused objects without an older version.
     stand_ins: imbl::OrdSet<UnitId>,
     gateways: imbl::OrdMap<ObjectName, Arc<ArmedGateway>>,
@@ -137,7 +141,9 @@ impl Active {
                 self.endpoints.insert(name.clone(), Arc::new(endpoints));
             }
         }
-        self.units.insert(unit.id.clone(), unit.clone());
+        if self.units.insert(unit.id.clone(), unit.clone()).is_none() {
+            self.counts[unit.id.kind as usize] += 1;
+        }
         Ok(())
     }
 
@@ -152,7 +158,9 @@ impl Active {
             UnitKind::Function => drop(self.functions.remove(name)),
             UnitKind::Endpoints => drop(self.endpoints.remove(name)),
         }
-        self.units.remove(id);
+        if self.units.remove(id).is_some() {
+            self.counts[id.kind as usize] -= 1;
+        }
     }
 
     /// Gives every gateway the ports that are its own, and puts every route in place at those
@@ -266,6 +274,11 @@ impl Active {
     /// The units that run, sorted.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values()
+    }
+
+    /// How many units of a kind run.
+    pub fn count(&self, kind: UnitKind) -> usize {
+        self.counts[kind as usize]
     }
 
     /// Whether a unit runs under an id.

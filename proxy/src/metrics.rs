@@ -26,21 +26,13 @@ use self::{
     scrape::{Cores, Scrape},
 };
 
-/// Every kind of unit, in the order of [`UnitKind`].
-const UNIT_KINDS: [UnitKind; 4] = [
-    UnitKind::Gateway,
-    UnitKind::Route,
-    UnitKind::Function,
-    UnitKind::Endpoints,
-];
-
 /// All metrics of this process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     cores: Cores,
     access_log_dropped: IntCounter,
-    units: [IntGauge; UNIT_KINDS.len()],
+    units: [IntGauge; UnitKind::ALL.len()],
     config_held: IntGauge,
 }
 
@@ -111,12 +103,12 @@ impl Metrics {
     }
 }
 
-fn units(registry: &Registry) -> Result<[IntGauge; UNIT_KINDS.len()], Error> {
+fn units(registry: &Registry) -> Result<[IntGauge; UnitKind::ALL.len()], Error> {
     let help = "Units that are run: objects compiled, by kind.";
     let opts = Opts::new("tollgate_units", help);
     let units = registered(registry, IntGaugeVec::new(opts, &["kind"])?)?;
     let of = |kind: UnitKind| units.get_metric_with_label_values(&[kind.as_str()]);
-    let [gateway, route, function, endpoints] = UNIT_KINDS.map(of);
+    let [gateway, route, function, endpoints] = UnitKind::ALL.map(of);
     Ok([gateway?, route?, function?, endpoints?])
 }
 

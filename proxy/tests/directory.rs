@@ -81,8 +81,9 @@ impl Fixture {
 
     fn problems(&self) -> Vec<String> {
         let root = format!("{}/", self.dir.path().display());
-        let mut locations = self.directory.manifests().locations();
-        let lines = self.directory.manifests().problems();
+        let manifests = self.directory.manifests();
+        let mut locations = manifests.locations();
+        let lines = manifests.problems();
         let lines = lines.iter().map(|problem| locations.print_file(problem));
         lines.map(|line| line.replace(&root, "")).collect()
     }

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 pub use compiler::Compiler;
 pub use object::{Change, Kind, Object, ObjectRef};
 pub use problem::{Problem, Reason, Severity};
-use tollgate_snapshot::{Unit, UnitId};
+use tollgate_snapshot::{Unit, UnitChange, UnitId};
 
 /// What compile says of one unit.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,6 +61,19 @@ pub struct Delta {
     pub units: BTreeMap<UnitId, Option<Verdict>>,
     /// All problems of the objects whose problems changed; none left: an empty list.
     pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
+}
+
+impl Delta {
+    /// Takes the changes of units out, as those who run units take them.
+    pub fn take_changes(&mut self) -> Vec<UnitChange> {
+        let units = std::mem::take(&mut self.units).into_iter();
+        let change = |(id, verdict)| match verdict {
+            Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
+            Some(Verdict::Held { stand_in }) => UnitChange::Hold { id, stand_in },
+            None => UnitChange::Remove(id),
+        };
+        units.map(change).collect()
+    }
 }
 
 /// All that some objects compile to.

@@ -82,6 +82,9 @@ pub enum UnitKind {
 }
 
 impl UnitKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 4] = [Self::Gateway, Self::Route, Self::Function, Self::Endpoints];
+
     /// The kind as it is written in a [`UnitId`].
     pub fn as_str(self) -> &'static str {
         match self {

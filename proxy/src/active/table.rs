@@ -16,7 +16,7 @@ use tollgate_snapshot::{
     route::{Match, Segment},
 };
 
-use super::{Unusable, rule::Rule};
+use super::{Unusable, literals::Literals, rule::Rule};
 
 /// A hash map that is cheap to copy.
 pub(super) type Map<K, V> =
@@ -134,7 +134,7 @@ type Candidates = Vec<Arc<Candidate>>;
 /// A node: what follows the segments that lead to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
-    literals: Map<Arc<str>, Arc<Self>>,
+    literals: Literals,
     param: Option<Arc<Self>>,
     /// Templates that end here.
     here: Candidates,
@@ -156,10 +156,7 @@ impl Node {
             return &mut self.here;
         };
         match first {
-            Segment::Literal(text) => {
-                let child = self.literals.entry(text.as_str().into()).or_default();
-                Arc::make_mut(child).place(after)
-            }
+            Segment::Literal(text) => Arc::make_mut(self.literals.entry(text)).place(after),
             Segment::Param(_) => Arc::make_mut(self.param.get_or_insert_default()).place(after),
             Segment::Rest(_) => &mut self.rest,
         }
@@ -172,12 +169,12 @@ impl Node {
         };
         match first {
             Segment::Literal(text) => {
-                let Some(child) = self.literals.get_mut(text.as_str()) else {
+                let Some(child) = self.literals.get_mut(text) else {
                     return;
                 };
                 Arc::make_mut(child).remove(after, route);
                 if child.is_empty() {
-                    self.literals.remove(text.as_str());
+                    self.literals.remove(text);
                 }
             }
             Segment::Param(_) => {

@@ -1,6 +1,7 @@
 //! What several tests of this module need: configurations from manifests as text, and questions to
 //! them as one line.
 
+mod ask;
 mod hosts;
 mod incremental;
 mod port;

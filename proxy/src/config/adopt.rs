@@ -6,7 +6,6 @@
 //! here.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -30,7 +29,7 @@ pub enum Standing {
 /// Swaps configurations.
 pub struct Adopter {
     active: Arc<ArcSwap<Active>>,
-    exceptions: BTreeMap<UnitId, Standing>,
+    exceptions: imbl::OrdMap<UnitId, Standing>,
 }
 
 impl Adopter {
@@ -38,7 +37,7 @@ impl Adopter {
     pub fn new(active: Arc<ArcSwap<Active>>) -> Self {
         Self {
             active,
-            exceptions: BTreeMap::new(),
+            exceptions: imbl::OrdMap::new(),
         }
     }
 
@@ -70,8 +69,8 @@ impl Adopter {
         self.exceptions.insert(change.id().clone(), standing);
     }
 
-    /// The units that are not simply run as their objects say.
-    pub fn exceptions(&self) -> &BTreeMap<UnitId, Standing> {
+    /// The units that are not simply run as their objects say; cheap to copy.
+    pub fn exceptions(&self) -> &imbl::OrdMap<UnitId, Standing> {
         &self.exceptions
     }
 }

@@ -13,8 +13,8 @@ use std::{
 
 use super::sweep::Clock;
 
-/// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as no method of HTTP/1 begins
-/// with them.
+/// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as no method of HTTP/1
+/// begins with them.
 const H2_PREFACE: &[u8] = b"PRI";
 
 /// What a connection may take its time for.

@@ -136,7 +136,7 @@ fn levels_go_up_and_down() {
 #[test]
 fn the_control_side_sets_its_own() {
     let metrics = Metrics::new("1.2.3").unwrap();
-    for (count, kind) in (1..).zip(UNIT_KINDS) {
+    for (count, kind) in (1..).zip(UnitKind::ALL) {
         metrics.set_units(kind, count);
     }
     metrics.set_config_held(7);

@@ -3,7 +3,12 @@
 //! In: scans of the folder. Out: units adopted, functions set, problems said on stderr and shown in
 //! `/config`. A function is there before a route leads to it, and goes after the last one has left.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tollgate_snapshot::{ObjectName, Payload, UnitChange, UnitId, UnitKind};
@@ -13,7 +18,7 @@ use crate::{
     active::Active,
     config::{
         adopt::Adopter,
-        directory::{Directory, Lowering, Scan, UnusableFolder},
+        directory::{Directory, Lowering, Manifests, Scan, UnusableFolder},
     },
     function::{FunctionSpec, Functions},
 };
@@ -21,7 +26,8 @@ use crate::{
 /// A folder that is followed.
 pub(super) struct Source {
     directory: Directory,
-    lowering: Lowering,
+    /// Shared with the view, which asks for the problems.
+    lowering: Arc<Mutex<Lowering>>,
     adopter: Adopter,
     functions: Functions,
     /// The bounds of each function that is run.
@@ -38,9 +44,11 @@ impl Source {
         view: View,
     ) -> Result<Self, UnusableFolder> {
         let (directory, scan) = Directory::open(dir)?;
+        let lowering = Arc::<Mutex<Lowering>>::default();
+        view.set_problems(problems(directory.shared(), Arc::clone(&lowering)));
         let mut source = Self {
             directory,
-            lowering: Lowering::default(),
+            lowering,
             adopter: Adopter::new(Arc::clone(active)),
             functions: functions.clone(),
             bounds: BTreeMap::new(),
@@ -57,15 +65,16 @@ impl Source {
     }
 
     fn take(&mut self, scan: &Scan) {
-        let (changes, said) = self.lowering.lower(scan, self.directory.manifests());
+        let mut lowering = self.lowering.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changes, said) = lowering.lower(scan, &self.directory.manifests());
+        drop(lowering);
         for line in said {
             eprintln!("{line}");
         }
         self.start_functions(&changes, scan);
         self.adopter.adopt(&changes);
         self.stop_functions(&changes);
-        let problems = self.lowering.problems(self.directory.manifests());
-        self.view.set_config(self.adopter.exceptions(), problems);
+        self.view.set_config(self.adopter.exceptions());
     }
 
     fn start_functions(&mut self, changes: &[UnitChange], scan: &Scan) {
@@ -120,5 +129,19 @@ impl Source {
                 self.functions.set(&id.object, None);
             }
         }
+    }
+}
+
+/// Says what is wrong now, when asked: the more there is wrong, the longer that takes, and an edit must
+/// not wait for it.
+fn problems(
+    manifests: Arc<Mutex<Manifests>>,
+    lowering: Arc<Mutex<Lowering>>,
+) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
+    move || {
+        // In the order in which `take` locks them.
+        let lowering = lowering.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifests = manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        lowering.problems(&manifests)
     }
 }

@@ -3,10 +3,7 @@
 //! In: the parts that know. Out: one JSON document, made when it is asked for. Nothing secret is in
 //! it: units hold none, and functions show neither command nor environment.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -24,13 +21,16 @@ pub(super) struct View {
     functions: Functions,
     metrics: Arc<Metrics>,
     shown: Arc<Mutex<Shown>>,
+    problems: Arc<OnceLock<Problems>>,
 }
+
+/// Says what is wrong now; asked for each document.
+type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 #[derive(Default)]
 struct Shown {
     ports: Vec<OpenPort>,
-    exceptions: BTreeMap<UnitId, Standing>,
-    problems: Vec<String>,
+    exceptions: imbl::OrdMap<UnitId, Standing>,
 }
 
 impl View {
@@ -44,6 +44,7 @@ impl View {
             functions,
             metrics,
             shown: Arc::default(),
+            problems: Arc::default(),
         }
     }
 
@@ -55,27 +56,18 @@ impl View {
         self.change(|shown| shown.ports = ports);
     }
 
+    /// Takes who knows what is wrong; the first one is kept.
+    pub(super) fn set_problems(&self, problems: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        self.problems.get_or_init(|| Box::new(problems));
+    }
+
     /// Takes in what became of a change of configuration.
-    pub(super) fn set_config(
-        &self,
-        exceptions: &BTreeMap<UnitId, Standing>,
-        problems: Vec<String>,
-    ) {
-        self.change(|shown| {
-            shown.exceptions.clone_from(exceptions);
-            shown.problems = problems;
-        });
+    pub(super) fn set_config(&self, exceptions: &imbl::OrdMap<UnitId, Standing>) {
+        self.change(|shown| shown.exceptions.clone_from(exceptions));
         self.metrics.set_config_held(exceptions.len());
         let active = self.active.load();
-        let kinds = [
-            UnitKind::Gateway,
-            UnitKind::Route,
-            UnitKind::Function,
-            UnitKind::Endpoints,
-        ];
-        for kind in kinds {
-            let count = active.units().filter(|unit| unit.id.kind == kind).count();
-            self.metrics.set_units(kind, count);
+        for kind in UnitKind::ALL {
+            self.metrics.set_units(kind, active.count(kind));
         }
     }
 
@@ -113,7 +105,7 @@ impl View {
             "units": units,
             "absent": absent,
             "functions": functions(&self.functions),
-            "problems": shown.problems,
+            "problems": self.problems.get().map(|problems| problems()).unwrap_or_default(),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_compile::{Compiler, ObjectRef, Problem, Severity, Verdict};
+use tollgate_compile::{Compiler, ObjectRef, Problem, Severity};
 use tollgate_snapshot::UnitChange;
 
 use super::{Manifests, Scan};
@@ -20,13 +20,8 @@ pub struct Lowering {
 impl Lowering {
     /// Takes in a scan: the changes of units, and the problems that were not there before.
     pub fn lower(&mut self, scan: &Scan, manifests: &Manifests) -> (Vec<UnitChange>, Vec<String>) {
-        let delta = self.compiler.apply_all(scan.changes.iter().cloned());
-        let changes = delta.units.into_iter().map(|(id, verdict)| match verdict {
-            Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
-            Some(Verdict::Held { stand_in }) => UnitChange::Hold { id, stand_in },
-            None => UnitChange::Remove(id),
-        });
-        let changes = changes.collect();
+        let mut delta = self.compiler.apply_all(scan.changes.iter().cloned());
+        let changes = delta.take_changes();
         let mut fresh = Vec::new();
         for (object, problems) in delta.problems {
             let known = self.problems.remove(&object).unwrap_or_default();
@@ -46,7 +41,8 @@ impl Lowering {
         )
     }
 
-    /// All that is wrong now, each with its file and line.
+    /// All that is wrong now, each with its file and line. This looks at every object, and reads the
+    /// files at fault once more.
     pub fn problems(&self, manifests: &Manifests) -> Vec<String> {
         let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
         manifests

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -35,7 +35,10 @@ const MISSING: Duration = Duration::from_millis(500);
 /// The manifests below a folder, and the watch on it.
 #[derive(Debug)]
 pub struct Directory {
-    manifests: Manifests,
+    /// Shared with whoever asks about them; never locked while waiting.
+    manifests: Arc<Mutex<Manifests>>,
+    /// The folder, whatever the working directory becomes.
+    absolute: PathBuf,
     watcher: RecommendedWatcher,
     inbox: Arc<Inbox>,
     /// All that is watched.
@@ -59,7 +62,8 @@ impl Directory {
             reason: format!("can't be watched: {error}"),
         })?;
         let mut directory = Self {
-            manifests,
+            absolute: manifests.absolute.clone(),
+            manifests: Arc::new(Mutex::new(manifests)),
             watcher,
             inbox,
             watched: BTreeSet::new(),
@@ -76,7 +80,7 @@ impl Directory {
             self.wait().await;
             let dirty = self.inbox.take();
             let scan = match dirty {
-                Dirty::Files(files) => self.manifests.read(files),
+                Dirty::Files(files) => self.manifests().read(files),
                 Dirty::All => self.rescan(),
             };
             if !scan.is_empty() {
@@ -85,9 +89,14 @@ impl Directory {
         }
     }
 
-    /// The manifests as of the last scan.
-    pub fn manifests(&self) -> &Manifests {
-        &self.manifests
+    /// What is below the folder, as it was when last looked at.
+    pub fn manifests(&self) -> MutexGuard<'_, Manifests> {
+        lock(&self.manifests)
+    }
+
+    /// The same, for whoever asks later.
+    pub fn shared(&self) -> Arc<Mutex<Manifests>> {
+        Arc::clone(&self.manifests)
     }
 
     /// Waits for events, and then until they pause.
@@ -109,19 +118,18 @@ impl Directory {
     }
 
     fn is_lost(&self, path: &Path) -> bool {
-        let manifests = &self.manifests;
-        manifests.folder.knows(path) && !manifests.absolute.join(path).exists()
+        self.manifests().folder.knows(path) && !self.absolute.join(path).exists()
     }
 
     /// Looks at everything, and watches what is there now.
     fn rescan(&mut self) -> Scan {
         let mut folders = BTreeSet::new();
         let watcher = &mut self.watcher;
-        let (scan, targets) = self.manifests.scan(|folder| {
+        let (scan, targets) = lock(&self.manifests).scan(|folder| {
             folders.insert(folder.to_owned());
             watch(watcher, folder).map_err(|reason| format!("edits are not noticed: {reason}"))
         });
-        self.missing = !self.manifests.absolute.is_dir();
+        self.missing = !self.absolute.is_dir();
         self.inbox.watch(folders.clone(), targets.clone());
         let mut watched = folders;
         watched.extend(targets.iter().cloned());
@@ -129,8 +137,8 @@ impl Directory {
             // At worst an edit through a link is seen late.
             let _ = watch(&mut self.watcher, &target);
         }
-        if self.manifests.absolute.is_symlink()
-            && let Some(parent) = self.manifests.absolute.parent()
+        if self.absolute.is_symlink()
+            && let Some(parent) = self.absolute.parent()
         {
             // The folder is a link that may be swapped for another.
             let _ = watch(&mut self.watcher, parent);
@@ -143,6 +151,11 @@ impl Directory {
         self.watched = watched;
         scan
     }
+}
+
+/// What a panic left half done is read anew with the next change of its file.
+fn lock(manifests: &Mutex<Manifests>) -> MutexGuard<'_, Manifests> {
+    manifests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn watch(watcher: &mut RecommendedWatcher, folder: &Path) -> Result<(), String> {
