@@ -1,7 +1,8 @@
 //! The literal segments that may follow a node, each with the node that it leads to.
 //!
-//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have thousands:
-//! a hash map sets aside half a KiB for its first entry, so it is only made where there are several.
+//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have
+//! thousands: a hash map sets aside half a KiB for its first entry, so it is only made where there
+//! are several.
 
 use std::sync::Arc;
 

@@ -41,8 +41,8 @@ impl Lowering {
         )
     }
 
-    /// All that is wrong now, each with its file and line. This looks at every object, and reads the
-    /// files at fault once more.
+    /// All that is wrong now, each with its file and line. This looks at every object, and reads
+    /// the files at fault once more.
     pub fn problems(&self, manifests: &Manifests) -> Vec<String> {
         let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
         manifests
