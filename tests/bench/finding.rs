@@ -43,7 +43,7 @@ impl<'a> Side<'a> {
             let path = format!("/v1/apis/{n}/items/{}", rng.u32(..));
             let taker = routes.find(&Method::GET, objects::HOST, &path);
             let taker = taker.with_context(|| format!("nothing takes {path}"))?;
-            let name = &*taker.route.name;
+            let name = &*taker.route().name;
             ensure!(name == format!("api-{n}"), "{name} takes {path}");
             paths.push(path);
         }
