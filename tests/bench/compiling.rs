@@ -1,15 +1,20 @@
-//! Compiling many routes, and one more edit to them, timed.
+//! Compiling many routes and adopting them, and one more edit to them, timed.
 //!
-//! In: a number of routes. Out: how long the compiler took from parsed objects to units, and the
-//! compiler for more. That every route came out as a unit without a problem is checked, outside the
-//! time that is measured.
+//! In: a number of routes. Out: how long the compiler took from parsed objects to units, and how long
+//! an edit takes from a parsed object to the swapped table. That every route came out as a unit without
+//! a problem is checked, outside the time that is measured.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
+use arc_swap::ArcSwap;
 use serde_json::json;
 use tollgate_compile::{Change, Compiler, Delta, Kind, Object, Verdict};
-use tollgate_snapshot::UnitKind;
+use tollgate_proxy::{active::Active, config::adopt::Adopter};
+use tollgate_snapshot::{Unit, UnitChange, UnitId, UnitKind};
 
 use crate::objects;
 
@@ -29,10 +34,12 @@ pub(crate) fn parsed(routes: usize) -> anyhow::Result<Vec<Object>> {
     Ok(objects)
 }
 
-/// Many routes, compiled.
+/// Many routes, compiled and adopted.
 pub(crate) struct Table {
     compiler: Compiler,
-    /// How long it took.
+    adopter: Adopter,
+    active: Arc<ArcSwap<Active>>,
+    /// How long compiling took.
     pub(crate) took: Duration,
 }
 
@@ -55,23 +62,61 @@ impl Table {
             compiled == expected,
             "{compiled} of {expected} routes were compiled"
         );
-        Ok(Self { compiler, took })
+        let active = Arc::new(ArcSwap::from_pointee(Active::default()));
+        let mut adopter = Adopter::new(Arc::clone(&active));
+        for delta in &mut deltas {
+            adopter.adopt(&delta.take_changes());
+        }
+        let table = Self {
+            compiler,
+            adopter,
+            active,
+            took,
+        };
+        table.check_adopted(expected)?;
+        Ok(table)
     }
 
-    /// Edits route `n`, and says how long the compiler took.
-    pub(crate) fn edit(&mut self, n: usize) -> anyhow::Result<Duration> {
+    /// Edits route `n`: how long it took to compile it, and until what requests read was swapped.
+    pub(crate) fn edit(&mut self, n: usize) -> anyhow::Result<[Duration; 2]> {
         let mut manifest = objects::numbered_route(n);
         manifest["spec"]["defaults"] = json!({"timeout": "3s"});
         let change = Change::Put(Object::decode(Kind::ApiRoute, manifest)?);
+        let before = self.active.load().count(UnitKind::Route);
         let started = Instant::now();
-        let delta = self.compiler.apply(change);
-        let took = started.elapsed();
-        let compiled = compiled(&delta)?;
+        let mut delta = self.compiler.apply(change);
+        let in_units = started.elapsed();
+        let changes = delta.take_changes();
+        self.adopter.adopt(&changes);
+        let in_all = started.elapsed();
+        let [UnitChange::Put(edited)] = changes.as_slice() else {
+            bail!("an edit of route {n} has not changed its unit alone: {changes:?}");
+        };
+        self.check_adopted(before)?;
+        let runs = self.active.load().units().any(|unit| unit == edited);
+        ensure!(runs, "the edit of route {n} is not adopted");
+        Ok([in_units, in_all])
+    }
+
+    /// What requests read.
+    pub(crate) fn active(&self) -> Arc<Active> {
+        self.active.load_full()
+    }
+
+    /// The units that are run.
+    pub(crate) fn units(&self) -> Vec<Unit> {
+        self.active.load().units().cloned().collect()
+    }
+
+    fn check_adopted(&self, routes: usize) -> anyhow::Result<()> {
+        let exceptions: Vec<&UnitId> = self.adopter.exceptions().keys().collect();
+        ensure!(exceptions.is_empty(), "not adopted: {exceptions:?}");
+        let adopted = self.active.load().count(UnitKind::Route);
         ensure!(
-            compiled == 1,
-            "an edit of route {n} has changed {compiled} routes"
+            adopted == routes,
+            "{adopted} of {routes} routes were adopted"
         );
-        Ok(took)
+        Ok(())
     }
 }
 

@@ -97,14 +97,24 @@ fn size(findings: &Findings) -> Vec<Row> {
             ours.map(|ours| ours.idle_kib / 1024.0),
         ),
         (
-            "KiB resident for one more route, from 10 to 10,000",
+            "KiB of proxy memory a route: its unit, and what requests read",
             Bound::AtMost(8.0),
-            ours.map(|ours| ours.route_kib),
+            control("activeKibPerRoute"),
         ),
         (
             "ms to compile 10,000 routes of one host",
             Bound::AtMost(300.0),
             control("compileMs"),
+        ),
+        (
+            "µs for one edit among 10,000 routes of one host",
+            Bound::AtMost(1000.0),
+            control("editUs"),
+        ),
+        (
+            "ns more to match among 10,000 routes than among 10",
+            Bound::AtMost(300.0),
+            control("findMoreNs"),
         ),
     ]
 }

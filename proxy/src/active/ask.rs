@@ -6,19 +6,30 @@
 use http::{HeaderMap, Method};
 use tollgate_snapshot::ObjectName;
 
-use super::{Active, port::Port, table::Head};
+use super::{
+    Active,
+    port::Port,
+    table::{Candidate, Head},
+};
 
 /// The routes of one listener's port.
 #[derive(Clone, Copy, Debug)]
 pub struct Routes<'a>(&'a Port);
 
 /// The rule that takes a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Taker<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Taker<'a>(&'a Candidate);
+
+impl<'a> Taker<'a> {
     /// Its route.
-    pub route: &'a ObjectName,
+    pub fn route(&self) -> &'a ObjectName {
+        &self.0.rule.object
+    }
+
     /// Its name.
-    pub rule: &'a str,
+    pub fn rule(&self) -> &'a str {
+        &self.0.rule.name
+    }
 }
 
 impl Active {
@@ -39,10 +50,7 @@ impl<'a> Routes<'a> {
             headers: &HeaderMap::new(),
             query: None,
         };
-        let rule = &self.0.hosts.find(host)?.find(path, head)?.rule;
-        Some(Taker {
-            route: &rule.object,
-            rule: &rule.name,
-        })
+        let table = self.0.hosts.find(host)?;
+        Some(Taker(table.find(path, head)?))
     }
 }

@@ -1,10 +1,14 @@
 //! The literal segments that may follow a node, each with the node that it leads to.
 //!
-//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have
-//! thousands: a hash map sets aside half a KiB for its first entry, so it is only made where there
-//! are several.
+//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have thousands:
+//! a hash map sets aside half a KiB for its first entry, so it is only made where there are several.
+//! Among thousands of routes a look-up's time is that of fetching memory: a text is compared where it
+//! stands, and a single literal is part of its node.
 
 use std::sync::Arc;
+
+use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::table::{Map, Node};
 
@@ -15,14 +19,14 @@ const FEW_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) enum Literals {
     /// At most [`FEW_MAX`], in no order.
-    Few(Vec<(Arc<str>, Arc<Node>)>),
+    Few(SmallVec<[(SmolStr, Arc<Node>); 1]>),
     /// More; it stays a map when entries go.
-    Many(Map<Arc<str>, Arc<Node>>),
+    Many(Map<SmolStr, Arc<Node>>),
 }
 
 impl Default for Literals {
     fn default() -> Self {
-        Self::Few(Vec::new())
+        Self::Few(SmallVec::new())
     }
 }
 
@@ -38,7 +42,7 @@ impl Literals {
     /// The node of a literal.
     pub(super) fn get(&self, text: &str) -> Option<&Arc<Node>> {
         match self {
-            Self::Few(few) => few.iter().find(|(own, _)| **own == *text).map(|(_, n)| n),
+            Self::Few(few) => few.iter().find(|(own, _)| own == text).map(|(_, n)| n),
             Self::Many(many) => many.get(text),
         }
     }
@@ -48,7 +52,7 @@ impl Literals {
         match self {
             Self::Few(few) => {
                 let mut few = few.iter_mut();
-                few.find(|(own, _)| **own == *text).map(|(_, node)| node)
+                few.find(|(own, _)| own == text).map(|(_, node)| node)
             }
             Self::Many(many) => many.get_mut(text),
         }
@@ -58,16 +62,14 @@ impl Literals {
     pub(super) fn entry(&mut self, text: &str) -> &mut Arc<Node> {
         if let Self::Few(few) = self
             && few.len() == FEW_MAX
-            && few.iter().all(|(own, _)| **own != *text)
+            && few.iter().all(|(own, _)| own != text)
         {
             *self = Self::Many(std::mem::take(few).into_iter().collect());
         }
         match self {
             Self::Few(few) => {
-                let at = few.iter().position(|(own, _)| **own == *text);
+                let at = few.iter().position(|(own, _)| own == text);
                 let at = at.unwrap_or_else(|| {
-                    // One at a time: a node with one literal is the common one.
-                    few.reserve_exact(1);
                     few.push((text.into(), Arc::default()));
                     few.len() - 1
                 });
@@ -80,7 +82,7 @@ impl Literals {
     /// Takes a literal away.
     pub(super) fn remove(&mut self, text: &str) {
         match self {
-            Self::Few(few) => few.retain(|(own, _)| **own != *text),
+            Self::Few(few) => few.retain(|(own, _)| own != text),
             Self::Many(many) => drop(many.remove(text)),
         }
     }

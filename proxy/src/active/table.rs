@@ -11,6 +11,7 @@
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use http::{HeaderMap, HeaderName, Method};
+use smallvec::SmallVec;
 use tollgate_snapshot::{
     ObjectName,
     route::{Match, Segment},
@@ -128,8 +129,8 @@ fn decodes_to(raw: &str, expected: &str) -> bool {
     percent_encoding::percent_decode_str(&spaced).eq(expected.bytes())
 }
 
-/// The matches of templates that end at the same place, best first.
-type Candidates = Vec<Arc<Candidate>>;
+/// The matches of templates that end at the same place, best first; most often one.
+type Candidates = SmallVec<[Arc<Candidate>; 1]>;
 
 /// A node: what follows the segments that lead to it.
 #[derive(Clone, Debug, Default)]

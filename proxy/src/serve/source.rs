@@ -54,24 +54,24 @@ impl Source {
             bounds: BTreeMap::new(),
             view,
         };
-        source.take(&scan);
+        source.take(scan);
         Ok(source)
     }
 
     /// Waits for the next change of the folder and makes it take effect.
     pub(super) async fn follow(&mut self) {
         let scan = self.directory.changed().await;
-        self.take(&scan);
+        self.take(scan);
     }
 
-    fn take(&mut self, scan: &Scan) {
+    fn take(&mut self, mut scan: Scan) {
         let mut lowering = self.lowering.lock().unwrap_or_else(PoisonError::into_inner);
-        let (changes, said) = lowering.lower(scan, &self.directory.manifests());
+        let (changes, said) = lowering.lower(&mut scan, &self.directory.manifests());
         drop(lowering);
         for line in said {
             eprintln!("{line}");
         }
-        self.start_functions(&changes, scan);
+        self.start_functions(&changes, &scan);
         self.adopter.adopt(&changes);
         self.stop_functions(&changes);
         self.view.set_config(self.adopter.exceptions());

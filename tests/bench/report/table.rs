@@ -105,7 +105,7 @@ fn ours(ours: &Ours) -> String {
     let mut rows = vec![format!(
         "## Tollgate's memory and control path\n\n| | |\n|---|---|\n\
          | RSS idle, examples/products on {} cores, MiB | {:.1} |\n\
-         | RSS for one more route, from 10 to 10,000, KiB | {:.1} |",
+         | RSS for one more route, from 10 to 10,000, compiler and all, KiB | {:.1} |",
         footprint::CORES,
         ours.idle_kib / 1024.0,
         ours.route_kib,

@@ -15,7 +15,7 @@ fn the_rule_that_takes_a_request_is_found_by_the_name_of_its_listener() {
     let g = ObjectName::new("default", "g");
     let found = |listener: &str, method: &Method, host: &str, path: &str| {
         let taker = active.routes(&g, listener)?.find(method, host, path)?;
-        Some(format!("{}/{}", taker.route, taker.rule))
+        Some(format!("{}/{}", taker.route(), taker.rule()))
     };
     let rows = [
         (

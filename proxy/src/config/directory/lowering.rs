@@ -18,9 +18,13 @@ pub struct Lowering {
 }
 
 impl Lowering {
-    /// Takes in a scan: the changes of units, and the problems that were not there before.
-    pub fn lower(&mut self, scan: &Scan, manifests: &Manifests) -> (Vec<UnitChange>, Vec<String>) {
-        let mut delta = self.compiler.apply_all(scan.changes.iter().cloned());
+    /// Takes the changes out of a scan: those of units, and the problems that were not there before.
+    pub fn lower(
+        &mut self,
+        scan: &mut Scan,
+        manifests: &Manifests,
+    ) -> (Vec<UnitChange>, Vec<String>) {
+        let mut delta = self.compiler.apply_all(std::mem::take(&mut scan.changes));
         let changes = delta.take_changes();
         let mut fresh = Vec::new();
         for (object, problems) in delta.problems {
