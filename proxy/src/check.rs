@@ -65,9 +65,9 @@ impl Error for Unchecked {
 /// # Errors
 /// [`Unchecked`] when `dir` can't be read or `out` can't be written.
 pub fn check(dir: &Path, out: &mut impl Write) -> Result<Outcome, Unchecked> {
-    let (manifests, scan) = Manifests::open(dir).map_err(Unchecked::Folder)?;
+    let (manifests, mut scan) = Manifests::open(dir).map_err(Unchecked::Folder)?;
     let mut lowering = Lowering::default();
-    lowering.lower(&scan, &manifests);
+    lowering.lower(&mut scan, &manifests);
     let lines = lowering.problems(&manifests);
     for line in &lines {
         writeln!(out, "{line}").map_err(Unchecked::Output)?;
