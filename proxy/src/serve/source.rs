@@ -131,8 +131,8 @@ impl Source {
     }
 }
 
-/// Says what is wrong now, when asked: the more there is wrong, the longer that takes, and an edit must
-/// not wait for it.
+/// Says what is wrong now, when asked: the more there is wrong, the longer that takes, and an edit
+/// must not wait for it.
 fn problems(
     manifests: Arc<Mutex<Manifests>>,
     lowering: Arc<Mutex<Lowering>>,

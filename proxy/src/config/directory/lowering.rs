@@ -18,7 +18,8 @@ pub struct Lowering {
 }
 
 impl Lowering {
-    /// Takes the changes out of a scan: those of units, and the problems that were not there before.
+    /// Takes the changes out of a scan: those of units, and the problems that were not there
+    /// before.
     pub fn lower(
         &mut self,
         scan: &mut Scan,
@@ -45,8 +46,8 @@ impl Lowering {
         )
     }
 
-    /// All that is wrong now, each with its file and line. This looks at every object, and reads the
-    /// files at fault once more.
+    /// All that is wrong now, each with its file and line. This looks at every object, and reads
+    /// the files at fault once more.
     pub fn problems(&self, manifests: &Manifests) -> Vec<String> {
         let objects: Vec<Problem> = self.problems.values().flatten().cloned().collect();
         manifests
