@@ -1,8 +1,8 @@
 //! Compiling many routes and adopting them, and one more edit to them, timed.
 //!
-//! In: a number of routes. Out: how long the compiler took from parsed objects to units, and how long
-//! an edit takes from a parsed object to the swapped table. That every route came out as a unit without
-//! a problem is checked, outside the time that is measured.
+//! In: a number of routes. Out: how long the compiler took from parsed objects to units, and how
+//! long an edit takes from a parsed object to the swapped table. That every route came out as a
+//! unit without a problem is checked, outside the time that is measured.
 
 use std::{
     sync::Arc,

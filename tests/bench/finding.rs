@@ -1,8 +1,8 @@
 //! Finding the rule of a request among few routes and among many, timed.
 //!
-//! In: two tables, both adopted. Out: nanoseconds for one request in each, and their difference, round
-//! by round. What is timed is the look-up of the host and that of the path, as each request makes
-//! them. Every answer is checked before, outside the time that is measured.
+//! In: one of the tables, adopted. Out: nanoseconds for one request in it, for each round. What is
+//! timed is the look-up of the host and that of the path, as each request makes them. Every answer
+//! is checked before, outside the time that is measured.
 
 use std::{
     hint::black_box,

@@ -1,8 +1,8 @@
 //! The control bench: what ten thousand routes on one host cost to compile, edit, match and hold.
 //!
-//! In: nothing. Out: one JSON object on standard output, each figure measured several times where it
-//! can vary; a figure's name ends with its unit. A figure is only printed when what was measured did
-//! its work.
+//! In: nothing. Out: one JSON object on standard output, each figure measured several times where
+//! it can vary; a figure's name ends with its unit. A figure is only printed when what was
+//! measured did its work.
 
 mod compiling;
 mod finding;

@@ -1,9 +1,9 @@
 //! The literal segments that may follow a node, each with the node that it leads to.
 //!
-//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have thousands:
-//! a hash map sets aside half a KiB for its first entry, so it is only made where there are several.
-//! Among thousands of routes a look-up's time is that of fetching memory: a text is compared where it
-//! stands, and a single literal is part of its node.
+//! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have
+//! thousands: a hash map sets aside half a KiB for its first entry, so it is only made where there
+//! are several. Among thousands of routes a look-up's time is that of fetching memory: a text is
+//! compared where it stands, and a single literal is part of its node.
 
 use std::sync::Arc;
 

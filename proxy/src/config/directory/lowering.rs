@@ -18,7 +18,8 @@ pub struct Lowering {
 }
 
 impl Lowering {
-    /// Takes the changes out of a scan: those of units, and the problems that were not there before.
+    /// Takes the changes out of a scan: those of units, and the problems that were not there
+    /// before.
     pub fn lower(
         &mut self,
         scan: &mut Scan,
