@@ -33,7 +33,7 @@ use self::{source::Source, view::View};
 use crate::{
     access_log::{AccessLog, Format},
     active::Active,
-    admin::{self, Readiness, Site},
+    admin::{self, Readiness, Site, State},
     function::Functions,
     listen::{Listen, OpenPort},
     metrics::Metrics,
@@ -127,7 +127,6 @@ pub async fn run(
     )
     .context("a core's thread can't be started")?;
     listen.follow();
-    readiness.ready();
 
     let site = Site {
         readiness: Arc::clone(&readiness),
@@ -137,8 +136,7 @@ pub async fn run(
     let mut sites = sites(admin_listener, health_listener, site, &view);
 
     let mut ports = announce::Ports::default();
-    ports.show(&listen, &view);
-    announce::ready(admin_at, health_at, &active.load(), options.hint.as_deref());
+    announce::operators(admin_at, health_at);
     let reach = Reach {
         ports: listen.ports().cloned().collect(),
         admin: admin_at,
@@ -148,13 +146,17 @@ pub async fn run(
     let _ = ready.send(reach);
 
     loop {
+        ports.show(&listen, &view);
         let unbound = listen.ports().any(|port| port.address.is_err());
+        if !unbound && readiness.state() == State::Starting {
+            readiness.ready();
+            announce::ready(&active.load(), options.hint.as_deref());
+        }
         tokio::select! {
             _ = stop.recv() => break,
             () = source.follow() => listen.follow(),
             () = tokio::time::sleep(BIND_AGAIN), if unbound => listen.follow(),
         }
-        ports.show(&listen, &view);
     }
 
     readiness.draining();
@@ -190,13 +192,16 @@ async fn drain(
     patience: Duration,
     stop: &mut mpsc::UnboundedReceiver<()>,
 ) -> Ended {
-    let drained = async {
+    let drained = tokio::time::timeout(patience, async {
         let drained = listen.drain(patience).await;
-        let stopped = tokio::time::timeout(patience, functions.stop()).await;
-        drained && stopped.is_ok()
-    };
+        functions.stop().await;
+        drained
+    });
     let ended = tokio::select! {
-        drained = drained => if drained { Ended::Drained } else { Ended::CutShort },
+        drained = drained => match drained {
+            Ok(true) => Ended::Drained,
+            Ok(false) | Err(_) => Ended::CutShort,
+        },
         _ = stop.recv() => Ended::CutShort,
     };
     if ended == Ended::CutShort {

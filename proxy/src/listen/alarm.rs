@@ -2,8 +2,7 @@
 //!
 //! In: a future and how long it may take. Out: its result, or that time ran out, noticed at most
 //! one beat late. A timer of the runtime for each request would cost several times as much, and a
-//! rule's timeout needs no more precision. A future that is dropped leaves its alarm behind until
-//! it is due; then it wakes nobody.
+//! rule's timeout needs no more precision. Whoever drops the future cancels its alarm.
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,7 +43,7 @@ impl Alarms {
         }
     }
 
-    fn cancel(&self, id: u64) {
+    pub(super) fn cancel(&self, id: u64) {
         self.set.borrow_mut().remove(&id);
     }
 
@@ -61,26 +60,26 @@ impl Alarms {
 }
 
 /// Awaits a future until an instant. It is taken where it stands: requests' futures are large, and
-/// moving one costs more than its alarm.
+/// moving one costs more than its alarm. `set` names the alarm while there is one, so that whoever
+/// drops the future can cancel it.
 pub(crate) async fn until<F: Future>(
     core: &Core,
     due: Instant,
+    set: &Cell<Option<u64>>,
     mut future: Pin<&mut F>,
 ) -> Result<F::Output, Elapsed> {
-    let mut alarm = None;
     poll_fn(|cx| {
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
-            if let Some(id) = alarm {
-                core.alarms.cancel(id);
-            }
+            core.cancel_alarm(set);
             return Poll::Ready(Ok(result));
         }
         if core.coarse_now() >= due {
+            core.cancel_alarm(set);
             return Poll::Ready(Err(Elapsed));
         }
-        match alarm {
+        match set.get() {
             Some(id) => core.alarms.keep(id, cx.waker()),
-            None => alarm = Some(core.alarms.add(due, cx.waker().clone())),
+            None => set.set(Some(core.alarms.add(due, cx.waker().clone()))),
         }
         Poll::Pending
     })

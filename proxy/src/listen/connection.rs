@@ -81,7 +81,8 @@ impl Link {
         match self.farewell.get() {
             Farewell::Stay => false,
             Farewell::WithNextAnswer => self.vigil.is_h2(),
-            Farewell::Now => true,
+            // A head that has begun is answered, or runs out of its time.
+            Farewell::Now => self.vigil.is_h2() || !self.vigil.in_head(),
         }
     }
 }
@@ -114,12 +115,17 @@ pub(super) async fn serve(
     let vigil = Vigil::new(Rc::clone(&core.clock), deadlines);
     let peer_ip = HeaderValue::try_from(peer.ip().to_canonical().to_string());
     let Ok(peer_ip) = peer_ip else { return };
+    // One that waited at a door which has closed leaves with its first answer.
+    let farewell = match door.is_closed.get() {
+        true => Farewell::WithNextAnswer,
+        false => Farewell::Stay,
+    };
     let link = Rc::new(Link {
         door,
         peer,
         peer_ip,
         vigil,
-        farewell: Cell::new(Farewell::Stay),
+        farewell: Cell::new(farewell),
     });
     core.links.borrow_mut().insert(id, Rc::clone(&link));
     let stream = Rc::new(stream);

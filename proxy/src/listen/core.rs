@@ -12,7 +12,6 @@ use std::{
     net::{SocketAddr, TcpListener as StdListener},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
@@ -64,6 +63,8 @@ pub(crate) struct Door {
     /// before its connections are, and they are answered as long as they last.
     port: RefCell<Arc<Port>>,
     closing: Notify,
+    /// Nothing more is let in; what has been is asked to leave.
+    pub(super) is_closed: Cell<bool>,
 }
 
 impl Door {
@@ -127,7 +128,12 @@ pub(super) fn start(
                 .enable_io()
                 .enable_time()
                 .build_local(LocalOptions::default())?;
-            runtime.block_on(run(Core::new(parts), commands));
+            let core = Core::new(parts);
+            runtime.block_on(run(Rc::clone(&core), commands));
+            // Requests that are cut short are recorded when their tasks go; a look-up of a name that
+            // hangs is not waited for.
+            runtime.shutdown_background();
+            core.finish_log();
             Ok(())
         })
 }
@@ -155,9 +161,6 @@ async fn run(core: Rc<Core>, mut commands: mpsc::UnboundedReceiver<Command>) {
             }
         }
     }
-    if let Some(log) = core.log.take() {
-        log.finish();
-    }
 }
 
 fn open(core: &Rc<Core>, slot: usize, port: Arc<Port>, listener: StdListener) {
@@ -165,6 +168,7 @@ fn open(core: &Rc<Core>, slot: usize, port: Arc<Port>, listener: StdListener) {
         slot,
         port: RefCell::new(port),
         closing: Notify::new(),
+        is_closed: Cell::new(false),
     });
     core.doors.borrow_mut().insert(slot, Rc::clone(&door));
     let core = Rc::clone(core);
@@ -194,9 +198,24 @@ async fn accept(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) {
             },
         }
     }
-    let mut now = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut now) {
-        core.welcome(door, stream, peer);
+    door.is_closed.set(true);
+    if let Err(error) = accept_backlog(core, listener, door) {
+        tracing::warn!(%error, "what waited to be accepted is lost");
+    }
+}
+
+/// Accepts what the kernel has, asking it and not the runtime, which may not have heard of all yet.
+fn accept_backlog(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                core.welcome(door, TcpStream::from_std(stream)?, peer);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -233,6 +252,13 @@ impl Core {
         }
     }
 
+    /// Ends the log: the core has ended.
+    fn finish_log(&self) {
+        if let Some(log) = self.log.take() {
+            log.finish();
+        }
+    }
+
     /// Hands what was logged to the writer.
     pub(super) fn flush_log(&self) {
         if let Some(log) = &mut *self.log.borrow_mut() {
@@ -254,6 +280,13 @@ impl Core {
     pub(crate) fn now(&self) -> (Instant, SystemTime) {
         let now = Instant::now();
         (now, self.clock.time_of_day(now))
+    }
+
+    /// Takes back an alarm, if one is set.
+    pub(crate) fn cancel_alarm(&self, set: &Cell<Option<u64>>) {
+        if let Some(id) = set.take() {
+            self.alarms.cancel(id);
+        }
     }
 
     /// The time of the last beat.

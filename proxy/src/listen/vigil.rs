@@ -94,9 +94,14 @@ impl Vigil {
         self.fragment.get()
     }
 
+    /// Whether a head has begun and is not complete.
+    pub(super) fn in_head(&self) -> bool {
+        self.phase.get() == Phase::Head
+    }
+
     /// Bytes were read; none at the end of the stream.
     pub(super) fn read(&self, bytes: &[u8]) {
-        self.moved.set(self.clock.now());
+        self.progress_of_bytes();
         if bytes.is_empty() || self.h2.get() || self.phase.get() == Phase::Busy {
             return;
         }
@@ -121,7 +126,19 @@ impl Vigil {
 
     /// Bytes were written.
     pub(super) fn wrote(&self) {
+        self.progress_of_bytes();
+    }
+
+    /// An answer makes progress.
+    pub(crate) fn progress(&self) {
         self.moved.set(self.clock.now());
+    }
+
+    /// Over HTTP/2 bytes alone are none: pings come and go on a connection that stands still.
+    fn progress_of_bytes(&self) {
+        if !self.h2.get() {
+            self.progress();
+        }
     }
 
     /// A request's head is complete.
@@ -137,7 +154,10 @@ impl Vigil {
     }
 
     /// A request's answer is complete or given up.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, answered: bool) {
+        if !answered {
+            self.answer();
+        }
         self.open.set(self.open.get().saturating_sub(1));
         if self.open.get() == 0 {
             self.waiting.set(0);

@@ -148,7 +148,7 @@ pub(crate) async fn run(
             }
         }
     });
-    let outcome = alarm::until(&core, due, answer).await;
+    let outcome = alarm::until(&core, due, &upload.alarm, answer).await;
     outcome.unwrap_or_else(|_| Err(overdue(&upload)))
 }
 

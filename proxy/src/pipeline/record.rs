@@ -56,6 +56,8 @@ pub(crate) struct Pending {
     status: StatusCode,
     reason: Option<Reason>,
     bytes_out: u64,
+    /// The head of the answer is known.
+    answered: bool,
     complete: bool,
 }
 
@@ -75,6 +77,13 @@ struct Asking {
     whom: Whom,
     since: Instant,
     took: Option<Duration>,
+}
+
+impl Asking {
+    /// How long it took, or has taken when there is no answer.
+    fn took(&self) -> Duration {
+        self.took.unwrap_or_else(|| self.since.elapsed())
+    }
 }
 
 enum Whom {
@@ -113,6 +122,7 @@ impl Pending {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             reason: None,
             bytes_out: 0,
+            answered: false,
             complete: false,
         })
     }
@@ -192,6 +202,15 @@ impl Pending {
         now
     }
 
+    /// The answer broke off after its head: by whose fault, the request's body knows first.
+    fn broke_off(&mut self) {
+        self.refused(match self.upload.progress.get() {
+            Progress::TooLarge => Reason::BodyTooLarge,
+            Progress::Broken => Reason::BadRequest,
+            Progress::Open | Progress::Complete => Reason::UpstreamAborted,
+        });
+    }
+
     /// The request is refused, or its answer broke off.
     pub(super) fn refused(&mut self, reason: Reason) {
         self.reason = Some(reason);
@@ -200,6 +219,7 @@ impl Pending {
     /// The head of the answer is known.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = status;
+        self.answered = true;
         self.link.vigil.answer();
     }
 
@@ -259,6 +279,7 @@ impl Pending {
 
     fn record(&mut self) {
         self.leave_upstream();
+        self.core.cancel_alarm(&self.upload.alarm);
         if !self.complete && self.reason.is_none() {
             self.reason = Some(Reason::ClientGone);
             self.status = Reason::ClientGone.status();
@@ -268,7 +289,7 @@ impl Pending {
             status: self.status.as_u16(),
             reason: self.reason,
             duration: self.started.elapsed(),
-            upstream_duration: self.upstream.as_ref().and_then(|asking| asking.took),
+            upstream_duration: self.upstream.as_ref().map(Asking::took),
             bytes_in: self.upload.bytes.get(),
             bytes_out: self.bytes_out,
         };
@@ -277,7 +298,7 @@ impl Pending {
         if let Some(asked) = self.asked.take() {
             self.log(&asked, &outcome);
         }
-        self.link.vigil.end();
+        self.link.vigil.end(self.answered);
     }
 
     fn log(&self, asked: &Asked, outcome: &Outcome) {
@@ -365,7 +386,7 @@ pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
     core.log(&Record {
         time,
         request_id: "",
-        client_ip: link.peer.ip(),
+        client_ip: link.peer.ip().to_canonical(),
         method: "",
         host: "",
         path: "",
@@ -432,15 +453,18 @@ impl Body for Answer {
                     polled = Pin::new(&mut *body).poll_frame(cx);
                 }
                 let frame = ready!(polled);
-                let last = frame.is_none() || body.is_end_stream();
+                // Nothing comes after trailers, and hyper does not ask.
+                let trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
+                let last = frame.is_none() || trailers || body.is_end_stream();
                 (frame, last)
             }
         };
         match &frame {
             Some(Ok(data)) => {
+                this.pending.link.vigil.progress();
                 this.pending.bytes_out += data.data_ref().map_or(0, Buf::remaining) as u64;
             }
-            Some(Err(_)) => this.pending.refused(Reason::UpstreamAborted),
+            Some(Err(_)) => this.pending.broke_off(),
             None => {}
         }
         if last && !matches!(frame, Some(Err(_))) {

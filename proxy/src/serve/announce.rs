@@ -57,10 +57,14 @@ impl Ports {
     }
 }
 
-/// Says that everything is up.
-pub(super) fn ready(admin: SocketAddr, health: SocketAddr, active: &Active, hint: Option<&Path>) {
+/// Says where operators find it.
+pub(super) fn operators(admin: SocketAddr, health: SocketAddr) {
     eprintln!("admin address={admin}");
     eprintln!("health address={health}");
+}
+
+/// Says that everything is up, and what is served.
+pub(super) fn ready(active: &Active, hint: Option<&Path>) {
     eprint!("{}", routes(active));
     eprintln!("ready");
     match hint.map(fs::read_to_string) {

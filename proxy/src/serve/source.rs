@@ -17,7 +17,7 @@ use super::view::View;
 use crate::{
     active::Active,
     config::{
-        adopt::Adopter,
+        adopt::{Adopter, Standing},
         directory::{Directory, Lowering, Manifests, Scan, UnusableFolder},
     },
     function::{FunctionSpec, Functions},
@@ -72,7 +72,9 @@ impl Source {
             eprintln!("{line}");
         }
         self.start_functions(&changes, &scan);
+        let before = self.adopter.exceptions().clone();
         self.adopter.adopt(&changes);
+        say_standing(&changes, &before, self.adopter.exceptions());
         self.stop_functions(&changes);
         self.view.set_config(self.adopter.exceptions());
     }
@@ -143,5 +145,26 @@ fn problems(
         let lowering = lowering.lock().unwrap_or_else(PoisonError::into_inner);
         let manifests = manifests.lock().unwrap_or_else(PoisonError::into_inner);
         lowering.problems(&manifests)
+    }
+}
+
+/// Says which objects are held, and which are served as they ask again.
+fn say_standing(
+    changes: &[UnitChange],
+    before: &imbl::OrdMap<UnitId, Standing>,
+    after: &imbl::OrdMap<UnitId, Standing>,
+) {
+    for id in changes.iter().map(UnitChange::id) {
+        match (before.get(id), after.get(id)) {
+            (_, Some(Standing::HeldAtLastGood)) => {
+                eprintln!("held {id}: the version before goes on");
+            }
+            (_, Some(Standing::HeldWithout)) => {
+                eprintln!("held {id}: there is no version before");
+            }
+            (_, Some(Standing::Rejected(why))) => eprintln!("rejected {id}: {why}"),
+            (Some(_), None) => eprintln!("served again {id}"),
+            (None, None) => {}
+        }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Upload {
     /// Whether the client was asked for more and has not sent it.
     pub(crate) awaited: Cell<bool>,
     pub(crate) bytes: Cell<u64>,
+    /// The alarm that ends the request's time, while one is set.
+    pub(crate) alarm: Cell<Option<u64>>,
 }
 
 impl Upload {
@@ -48,6 +50,7 @@ impl Upload {
             progress: Cell::new(progress),
             awaited: Cell::new(false),
             bytes: Cell::new(0),
+            alarm: Cell::new(None),
         })
     }
 }
