@@ -33,7 +33,7 @@ use self::{source::Source, view::View};
 use crate::{
     access_log::{AccessLog, Format},
     active::Active,
-    admin::{self, Readiness, Site, State},
+    admin::{self, Readiness, Site},
     function::Functions,
     listen::{Listen, OpenPort},
     metrics::Metrics,
@@ -133,9 +133,11 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
         config: None,
     };
-    let mut sites = sites(admin_listener, health_listener, site, &view);
+    // They answer until they are dropped.
+    let _sites = sites(admin_listener, health_listener, site, &view);
 
     let mut ports = announce::Ports::default();
+    ports.show(&listen, &view);
     announce::operators(admin_at, health_at);
     let reach = Reach {
         ports: listen.ports().cloned().collect(),
@@ -148,9 +150,8 @@ pub async fn run(
     loop {
         ports.show(&listen, &view);
         let unbound = listen.ports().any(|port| port.address.is_err());
-        if !unbound && readiness.state() == State::Starting {
-            readiness.ready();
-            announce::ready(&active.load(), options.hint.as_deref());
+        if !unbound {
+            announce::once(&readiness, &active.load(), options.hint.as_deref());
         }
         tokio::select! {
             _ = stop.recv() => break,
@@ -161,9 +162,7 @@ pub async fn run(
 
     readiness.draining();
     tracing::info!("draining");
-    let ended = drain(&listen, &functions, options.drain, &mut stop).await;
-    listen.stop();
-    sites.abort_all();
+    let ended = drain(listen, &functions, options.drain, &mut stop).await;
     if let Err(error) = log.stop(LOG_PATIENCE) {
         tracing::warn!("{error}");
     }
@@ -185,9 +184,9 @@ fn sites(
 }
 
 /// Waits for the requests that were accepted, then ends the functions, which have nothing to do any
-/// more; when time runs out or it is told to stop again, at once.
+/// more; when time runs out or it is told to stop again, at once. Then the cores end.
 async fn drain(
-    listen: &Listen,
+    listen: Listen,
     functions: &Functions,
     patience: Duration,
     stop: &mut mpsc::UnboundedReceiver<()>,
@@ -207,5 +206,6 @@ async fn drain(
     if ended == Ended::CutShort {
         functions.kill();
     }
+    listen.stop();
     ended
 }

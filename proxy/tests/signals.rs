@@ -303,10 +303,11 @@ fn a_second_instance_on_one_port_says_so_and_gets_it_when_it_is_free() {
         problem.contains(&format!("127.0.0.1:{port}: ")),
         "{problem}"
     );
-    second.says("ready");
     first.signal(Signal::TERM);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.listens().port(), port);
+    // Only now: whoever waits for it must not reach the other instance.
+    second.says("ready");
     go.send(()).unwrap();
     let answer = {
         let stream = ask(SocketAddr::from(([127, 0, 0, 1], port)));

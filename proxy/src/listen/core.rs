@@ -130,8 +130,8 @@ pub(super) fn start(
                 .build_local(LocalOptions::default())?;
             let core = Core::new(parts);
             runtime.block_on(run(Rc::clone(&core), commands));
-            // Requests that are cut short are recorded when their tasks go; a look-up of a name that
-            // hangs is not waited for.
+            // Requests that are cut short are recorded when their tasks go; a look-up of a name
+            // that hangs is not waited for.
             runtime.shutdown_background();
             core.finish_log();
             Ok(())

@@ -14,6 +14,7 @@ use tollgate_snapshot::{
 use super::view::View;
 use crate::{
     active::Active,
+    admin::{Readiness, State},
     listen::{Listen, OpenPort},
 };
 
@@ -63,8 +64,12 @@ pub(super) fn operators(admin: SocketAddr, health: SocketAddr) {
     eprintln!("health address={health}");
 }
 
-/// Says that everything is up, and what is served.
-pub(super) fn ready(active: &Active, hint: Option<&Path>) {
+/// Says once, when every listener is open, that everything is up and what is served.
+pub(super) fn once(readiness: &Readiness, active: &Active, hint: Option<&Path>) {
+    if readiness.state() != State::Starting {
+        return;
+    }
+    readiness.ready();
     eprint!("{}", routes(active));
     eprintln!("ready");
     match hint.map(fs::read_to_string) {
