@@ -59,6 +59,8 @@ pub(crate) struct Vigil {
     h2: Cell<bool>,
     /// Whether the bytes being read belong to a request line.
     in_line: Cell<bool>,
+    /// Bytes came while a request was being answered: of its body, or of the next head.
+    ahead: Cell<bool>,
     /// A request line held a `#`. Which one is not known any more: the connection is done for.
     fragment: Cell<bool>,
     expired: Cell<Option<Expired>>,
@@ -78,6 +80,7 @@ impl Vigil {
             waiting: Cell::new(0),
             h2: Cell::new(false),
             in_line: Cell::new(true),
+            ahead: Cell::new(false),
             fragment: Cell::new(false),
             expired: Cell::new(None),
             waker: RefCell::new(None),
@@ -102,12 +105,17 @@ impl Vigil {
     /// Bytes were read; none at the end of the stream.
     pub(super) fn read(&self, bytes: &[u8]) {
         self.progress_of_bytes();
-        if bytes.is_empty() || self.h2.get() || self.phase.get() == Phase::Busy {
+        if bytes.is_empty() || self.h2.get() {
+            return;
+        }
+        if self.phase.get() == Phase::Busy {
+            self.ahead.set(true);
             return;
         }
         if self.phase.get() == Phase::Idle {
             self.enter(Phase::Head);
-            self.in_line.set(true);
+            // Where the line began is not known when bytes came ahead: then it is not judged.
+            self.in_line.set(!self.ahead.take());
             self.h2.set(bytes.starts_with(H2_PREFACE));
         }
         if self.in_line.get() && !self.h2.get() {
