@@ -4,7 +4,7 @@
 //! so broken that hyper refuses it. Requests on one connection share nothing but this.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     error::Error,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -23,7 +23,7 @@ use tokio::{net::TcpStream, task::spawn_local};
 
 use super::{
     core::{Core, Door},
-    socket::Socket,
+    socket::{Shared, Socket},
     vigil::{Deadlines, Expired, Vigil},
 };
 use crate::{
@@ -128,14 +128,14 @@ pub(super) async fn serve(
         farewell: Cell::new(farewell),
     });
     core.links.borrow_mut().insert(id, Rc::clone(&link));
-    let stream = Rc::new(stream);
+    let stream = Rc::new(RefCell::new(stream));
     match drive(core, &link, Rc::clone(&stream), &limits).await {
         End::Finished => {}
         End::Expired(Expired::Idle) => {}
         End::Expired(Expired::Head) => {
             record::bare(core, &link, Reason::RequestTimeout);
             // The connection is given up: what does not fit its buffer is not worth waiting for.
-            let _ = stream.try_write(BARE_408);
+            let _ = stream.borrow().try_write(BARE_408);
         }
         End::Refused(reason) => record::bare(core, &link, reason),
     }
@@ -153,7 +153,7 @@ enum End {
     Refused(Reason),
 }
 
-async fn drive(core: &Rc<Core>, link: &Rc<Link>, stream: Rc<TcpStream>, limits: &Limits) -> End {
+async fn drive(core: &Rc<Core>, link: &Rc<Link>, stream: Shared, limits: &Limits) -> End {
     let builder = builder(limits);
     let service = service_fn(|request| pipeline::handle(Rc::clone(core), Rc::clone(link), request));
     let io = TokioIo::new(Socket::new(stream, Rc::clone(&link.vigil)));

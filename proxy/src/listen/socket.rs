@@ -5,6 +5,7 @@
 //! off silently.
 
 use std::{
+    cell::RefCell,
     io,
     pin::Pin,
     rc::Rc,
@@ -18,66 +19,40 @@ use tokio::{
 
 use super::vigil::Vigil;
 
-/// A client's socket. The stream is shared so that a bare answer can be written past hyper.
+/// A client's stream, shared so that a bare answer can be written past hyper.
+pub(super) type Shared = Rc<RefCell<TcpStream>>;
+
+/// A client's socket.
 pub(super) struct Socket {
-    stream: Rc<TcpStream>,
+    stream: Shared,
     vigil: Rc<Vigil>,
-    eof: bool,
 }
 
 impl Socket {
-    pub(super) fn new(stream: Rc<TcpStream>, vigil: Rc<Vigil>) -> Self {
-        Self {
-            stream,
-            vigil,
-            eof: false,
+    pub(super) fn new(stream: Shared, vigil: Rc<Vigil>) -> Self {
+        Self { stream, vigil }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(result, Poll::Ready(Ok(_))) {
+            self.vigil.wrote();
         }
+        result
     }
 }
 
 impl AsyncRead for Socket {
+    /// By the stream's own `poll_read`: after a read that did not fill the buffer it waits for the
+    /// next event, where `try_read` would ask the kernel once more.
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            if self.eof {
-                return Poll::Ready(Ok(()));
-            }
-            ready!(self.stream.poll_read_ready(cx))?;
-            let start = buf.filled().len();
-            match self.stream.try_read_buf(buf) {
-                Ok(count) => {
-                    self.eof = count == 0;
-                    self.vigil.read(&buf.filled()[start..]);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl Socket {
-    fn poll_writing(
-        &self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            // Write first: it almost always goes through, and readiness is asked for only if not.
-            ready!(self.stream.poll_write_ready(cx))?;
-            match write(&self.stream) {
-                Ok(count) => {
-                    self.vigil.wrote();
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf))?;
+        self.vigil.read(&buf.filled()[start..]);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -87,7 +62,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_writing(cx, |stream| stream.try_write(buf))
+        let result = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf);
+        self.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -95,7 +71,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_writing(cx, |stream| stream.try_write_vectored(bufs))
+        let result = Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -106,12 +83,7 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // `TcpStream` shuts down only by an exclusive reference; a borrowed one of socket2 can.
-        let socket = socket2::SockRef::from(&*self.stream);
-        match socket.shutdown(std::net::Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
-            Ok(()) | Err(_) => Poll::Ready(Ok(())),
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
