@@ -51,7 +51,7 @@ async fn serve(
 ) -> Result<Response<respond::Source>, Refusal> {
     let core = Rc::clone(&pending.core);
     // One look at the configuration: what follows sees one version of it.
-    let (target, matched, plan) = core.with_active(|active| {
+    let (target, matched, choice) = core.with_active(|active| {
         let (link, mut last) = (Rc::clone(&pending.link), None);
         let port = link.door.port(active, &mut last);
         pending.enter(port, parts);
@@ -59,8 +59,8 @@ async fn serve(
         pending.aim(port, &target);
         let matched = route::find(port, &target, parts)?;
         pending.matched(&matched);
-        let plan = integrate::plan(&core, active, &port.gateway.limits, &matched)?;
-        Ok::<_, Refusal>((target, matched, plan))
+        let choice = integrate::choose(&core, active, &port.gateway.limits, &matched)?;
+        Ok::<_, Refusal>((target, matched, choice))
     })?;
-    integrate::run(pending, plan, &matched, &target, parts, body).await
+    integrate::run(pending, choice, &matched, &target, parts, body).await
 }
