@@ -1,5 +1,5 @@
-//! The contract between `compile` and the proxy: units, their hashes, and the canonical form of a
-//! path.
+//! The contract between `compile` and the proxy: units, their hashes, the canonical form of a
+//! path, and the header fields of a connection.
 //!
 //! A unit is one source object compiled: plain data, comparable, content-hashed. Its payload is
 //! JSON with a fixed order of fields and sorted maps, so that equal input has an equal hash, and
@@ -18,6 +18,7 @@ pub mod integrate;
 pub mod endpoints;
 pub mod function;
 
+pub mod header;
 pub mod path;
 
 pub use unit::{Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, root_hash};
