@@ -171,7 +171,7 @@ fn overdue(upload: &Upload) -> Refusal {
         Progress::Open if upload.awaited.get() => Refusal::closing(Reason::RequestTimeout),
         // What is left of the body is in the way of the next request.
         Progress::Open => Refusal::closing(Reason::UpstreamTimeout),
-        Progress::Complete | Progress::TooLarge | Progress::Broken => {
+        Progress::Complete | Progress::TooLarge | Progress::Broken | Progress::Gone => {
             Reason::UpstreamTimeout.into()
         }
     }

@@ -204,11 +204,18 @@ impl Pending {
 
     /// The answer broke off after its head: by whose fault, the request's body knows first.
     fn broke_off(&mut self) {
-        self.refused(match self.upload.progress.get() {
-            Progress::TooLarge => Reason::BodyTooLarge,
-            Progress::Broken => Reason::BadRequest,
-            Progress::Open | Progress::Complete => Reason::UpstreamAborted,
-        });
+        match self.upload.progress.get() {
+            Progress::TooLarge => self.refused(Reason::BodyTooLarge),
+            Progress::Broken => self.refused(Reason::BadRequest),
+            Progress::Gone => self.abandoned(),
+            Progress::Open | Progress::Complete => self.refused(Reason::UpstreamAborted),
+        }
+    }
+
+    /// The client went away.
+    fn abandoned(&mut self) {
+        self.reason = Some(Reason::ClientGone);
+        self.status = Reason::ClientGone.status();
     }
 
     /// The request is refused, or its answer broke off.
@@ -281,8 +288,7 @@ impl Pending {
         self.leave_upstream();
         self.core.cancel_alarm(&self.upload.alarm);
         if !self.complete && self.reason.is_none() {
-            self.reason = Some(Reason::ClientGone);
-            self.status = Reason::ClientGone.status();
+            self.abandoned();
         }
         let outcome = Outcome {
             protocol: protocol(self.version),
