@@ -9,6 +9,7 @@
 //! ```
 
 pub(crate) mod fields;
+mod glimpse;
 pub(crate) mod integrate;
 pub(crate) mod normalise;
 pub(crate) mod record;
@@ -55,7 +56,8 @@ async fn serve(
         let (link, mut last) = (Rc::clone(&pending.link), None);
         let port = link.door.port(active, &mut last);
         pending.enter(port, parts);
-        let target = normalise::target(parts, &pending.link, &port.gateway.limits)?;
+        let target = normalise::target(parts, &pending.link, &port.gateway.limits)
+            .inspect_err(|_| pending.misaimed(port, parts))?;
         pending.aim(port, &target);
         let matched = route::find(port, &target, parts)?;
         pending.matched(&matched);

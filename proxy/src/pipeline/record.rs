@@ -23,6 +23,7 @@ use tollgate_snapshot::ObjectName;
 
 use super::{
     fields::{self, Identity},
+    glimpse::Glimpse,
     normalise::Target,
     respond::Source,
     route::Matched,
@@ -163,6 +164,18 @@ impl Pending {
             asked.listener = port.listener_for(&target.host).cloned();
             asked.host = target.host.clone();
             asked.path = Some(target.path.clone());
+        }
+    }
+
+    /// There is no target: the head is refused. What can be read of it is logged nevertheless.
+    pub(super) fn misaimed(&mut self, port: &Port, parts: &Parts) {
+        if let Some(asked) = &mut self.asked {
+            let seen = Glimpse::of(parts);
+            if let Some(host) = seen.host {
+                asked.listener = port.listener_for(&host).cloned();
+                asked.host = host;
+            }
+            asked.path = seen.path;
         }
     }
 
