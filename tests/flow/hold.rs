@@ -147,6 +147,37 @@ fn a_file_that_is_no_yaml_keeps_all_its_objects() {
     gateway.stop();
 }
 
+/// Once a file can't be read, its objects are those of a text that is gone, and so are its lines.
+#[test]
+fn what_a_file_keeps_has_no_line_in_its_newer_text() {
+    let gateway = Gateway::serving(&write::gateway("{}"));
+    gateway.write("one.yaml", &broken("one", "one.example"));
+    let shown = |expected: [&str; 2]| {
+        let begins = |line: &str, start: &str| line.contains(&format!("/one.yaml{start}"));
+        eventually(|| {
+            let config = gateway.config();
+            let lines = config["problems"].as_array().unwrap().iter();
+            let lines: Vec<_> = lines.map(|line| line.as_str().unwrap()).collect();
+            let same = lines.len() == expected.len()
+                && expected
+                    .iter()
+                    .all(|start| lines.iter().any(|line| begins(line, start)));
+            same.then_some(())
+        });
+    };
+    let problems = stands(&gateway, "route/default/one", "HeldWithoutLastGood");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("/one.yaml:8 ApiRoute"), "{problems:?}");
+    gateway.write("one.yaml", "# \nkind: [");
+    shown([":2: ", " ApiRoute default/one "]);
+    gateway.write("one.yaml", "# \n# \n# \nkind: [");
+    shown([":4: ", " ApiRoute default/one "]);
+    gateway.write("one.yaml", &saying("one", "one.example", "one"));
+    let problems = stands(&gateway, "route/default/one", "Active");
+    assert!(problems.is_empty(), "{problems:?}");
+    gateway.stop();
+}
+
 #[test]
 fn a_rule_whose_service_is_missing_is_closed_alone() {
     let rules = "  - {name: up, match: [{path: /up}], backends: [{service: {name: up, port: 80}}]}\n\
