@@ -22,7 +22,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, task::spawn_local};
 
 use super::{
-    core::{Core, Door},
+    core::{Core, Door, House},
     socket::{Shared, Socket},
     vigil::{Deadlines, Expired, Vigil},
 };
@@ -99,12 +99,13 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 
 /// Serves a connection to its end.
 pub(super) async fn serve(
-    core: &Rc<Core>,
+    house: &House,
     id: u64,
     door: Rc<Door>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
+    let core = &house.core;
     let limits = core.with_active(|active| door.port(active, &mut None).gateway.limits);
     // Without it, small answers wait for acknowledgements; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
@@ -127,7 +128,7 @@ pub(super) async fn serve(
         vigil,
         farewell: Cell::new(farewell),
     });
-    core.links.borrow_mut().insert(id, Rc::clone(&link));
+    house.links.borrow_mut().insert(id, Rc::clone(&link));
     let stream = Rc::new(RefCell::new(stream));
     match drive(core, &link, Rc::clone(&stream), &limits).await {
         End::Finished => {}

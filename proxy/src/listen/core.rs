@@ -99,12 +99,6 @@ pub(super) struct Parts {
 pub(crate) struct Core {
     pub(super) clock: Rc<Clock>,
     pub(super) alarms: Alarms,
-    pub(super) links: RefCell<HashMap<u64, Rc<Link>, foldhash::fast::RandomState>>,
-    next_link: Cell<u64>,
-    doors: RefCell<HashMap<usize, Rc<Door>>>,
-    /// Doors that may still let connections in, and connections.
-    live: Cell<usize>,
-    drained: RefCell<Option<oneshot::Sender<()>>>,
     active: RefCell<arc_swap::Cache<Arc<ArcSwap<Active>>, Arc<Active>>>,
     pub(crate) pool: Pool,
     pub(crate) resolver: Resolver,
@@ -113,6 +107,17 @@ pub(crate) struct Core {
     /// None once the core has ended.
     log: RefCell<Option<CoreLog>>,
     pub(crate) ids: RefCell<RequestIds>,
+}
+
+/// The doors of a core, and the connections that came in through them.
+pub(super) struct House {
+    pub(super) core: Rc<Core>,
+    pub(super) links: RefCell<HashMap<u64, Rc<Link>, foldhash::fast::RandomState>>,
+    next_link: Cell<u64>,
+    doors: RefCell<HashMap<usize, Rc<Door>>>,
+    /// Doors that may still let connections in, and connections.
+    live: Cell<usize>,
+    drained: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 /// Starts the thread of a core. It ends when its commands do.
@@ -129,7 +134,7 @@ pub(super) fn start(
                 .enable_time()
                 .build_local(LocalOptions::default())?;
             let core = Core::new(parts);
-            runtime.block_on(run(Rc::clone(&core), commands));
+            runtime.block_on(run(House::new(Rc::clone(&core)), commands));
             // Requests that are cut short are recorded when their tasks go; a look-up of a name
             // that hangs is not waited for.
             runtime.shutdown_background();
@@ -138,59 +143,59 @@ pub(super) fn start(
         })
 }
 
-async fn run(core: Rc<Core>, mut commands: mpsc::UnboundedReceiver<Command>) {
-    spawn_local(sweep::sweep(Rc::clone(&core)));
+async fn run(house: Rc<House>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    spawn_local(sweep::sweep(Rc::clone(&house)));
     while let Some(command) = commands.recv().await {
         match command {
             Command::Open {
                 slot,
                 port,
                 listener,
-            } => open(&core, slot, port, listener),
+            } => open(&house, slot, port, listener),
             Command::Close { slot } => {
-                if let Some(door) = core.doors.borrow_mut().remove(&slot) {
+                if let Some(door) = house.doors.borrow_mut().remove(&slot) {
                     door.closing.notify_one();
                 }
             }
             Command::Drain { done } => {
-                *core.drained.borrow_mut() = Some(done);
-                for (_, door) in core.doors.borrow_mut().drain() {
+                *house.drained.borrow_mut() = Some(done);
+                for (_, door) in house.doors.borrow_mut().drain() {
                     door.closing.notify_one();
                 }
-                core.tell_if_drained();
+                house.tell_if_drained();
             }
         }
     }
 }
 
-fn open(core: &Rc<Core>, slot: usize, port: Arc<Port>, listener: StdListener) {
+fn open(house: &Rc<House>, slot: usize, port: Arc<Port>, listener: StdListener) {
     let door = Rc::new(Door {
         slot,
         port: RefCell::new(port),
         closing: Notify::new(),
         is_closed: Cell::new(false),
     });
-    core.doors.borrow_mut().insert(slot, Rc::clone(&door));
-    let core = Rc::clone(core);
-    core.enter();
+    house.doors.borrow_mut().insert(slot, Rc::clone(&door));
+    let house = Rc::clone(house);
+    house.enter();
     spawn_local(async move {
         match TcpListener::from_std(listener) {
-            Ok(listener) => accept(&core, listener, &door).await,
+            Ok(listener) => accept(&house, listener, &door).await,
             Err(error) => tracing::error!(%error, "a socket can't be listened on"),
         }
-        core.leave();
-        core.see_off(&door).await;
+        house.leave();
+        house.see_off(&door).await;
     });
 }
 
 /// Accepts until the door closes; then what has been accepted by the kernel, and no more.
-async fn accept(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) {
+async fn accept(house: &Rc<House>, listener: TcpListener, door: &Rc<Door>) {
     loop {
         tokio::select! {
             biased;
             () = door.closing.notified() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => core.welcome(door, stream, peer),
+                Ok((stream, peer)) => house.welcome(door, stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -199,19 +204,19 @@ async fn accept(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) {
         }
     }
     door.is_closed.set(true);
-    if let Err(error) = accept_backlog(core, listener, door) {
+    if let Err(error) = accept_backlog(house, listener, door) {
         tracing::warn!(%error, "what waited to be accepted is lost");
     }
 }
 
 /// Accepts what the kernel has, asking it and not the runtime, which may not have heard of all yet.
-fn accept_backlog(core: &Rc<Core>, listener: TcpListener, door: &Rc<Door>) -> io::Result<()> {
+fn accept_backlog(house: &Rc<House>, listener: TcpListener, door: &Rc<Door>) -> io::Result<()> {
     let listener = listener.into_std()?;
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
                 stream.set_nonblocking(true)?;
-                core.welcome(door, TcpStream::from_std(stream)?, peer);
+                house.welcome(door, TcpStream::from_std(stream)?, peer);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
@@ -225,11 +230,6 @@ impl Core {
         Rc::new(Self {
             clock: Clock::new(),
             alarms: Alarms::default(),
-            links: RefCell::default(),
-            next_link: Cell::new(0),
-            doors: RefCell::default(),
-            live: Cell::new(0),
-            drained: RefCell::new(None),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
             pool: Pool::new(Rc::clone(&metrics)),
             resolver: Resolver::default(),
@@ -266,15 +266,6 @@ impl Core {
         }
     }
 
-    /// Keeps the ports as they are now, for when they are gone.
-    pub(super) fn remember_ports(&self) {
-        self.with_active(|active| {
-            for door in self.doors.borrow().values() {
-                door.remember(active);
-            }
-        });
-    }
-
     /// The time, and the time of day. The latter is the last beat's and what has passed since: one
     /// look at the system's clock for both.
     pub(crate) fn now(&self) -> (Instant, SystemTime) {
@@ -294,17 +285,40 @@ impl Core {
         self.clock.now()
     }
 
+}
+
+impl House {
+    fn new(core: Rc<Core>) -> Rc<Self> {
+        Rc::new(Self {
+            core,
+            links: RefCell::default(),
+            next_link: Cell::new(0),
+            doors: RefCell::default(),
+            live: Cell::new(0),
+            drained: RefCell::new(None),
+        })
+    }
+
+    /// Keeps the ports as they are now, for when they are gone.
+    pub(super) fn remember_ports(&self) {
+        self.core.with_active(|active| {
+            for door in self.doors.borrow().values() {
+                door.remember(active);
+            }
+        });
+    }
+
     /// Serves a new connection in a task of its own.
     fn welcome(self: &Rc<Self>, door: &Rc<Door>, stream: TcpStream, peer: SocketAddr) {
-        let (core, door) = (Rc::clone(self), Rc::clone(door));
+        let (house, door) = (Rc::clone(self), Rc::clone(door));
         let id = self.next_link.replace(self.next_link.get() + 1);
-        self.metrics.connection_opened();
+        self.core.metrics.connection_opened();
         self.enter();
         spawn_local(async move {
-            connection::serve(&core, id, door, stream, peer).await;
-            core.links.borrow_mut().remove(&id);
-            core.metrics.connection_closed();
-            core.leave();
+            connection::serve(&house, id, door, stream, peer).await;
+            house.links.borrow_mut().remove(&id);
+            house.core.metrics.connection_closed();
+            house.leave();
         });
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::core::Core;
+use super::core::House;
 
 /// Time between two beats: how late a deadline may be noticed.
 const BEAT: Duration = Duration::from_millis(50);
@@ -46,17 +46,18 @@ impl Clock {
 }
 
 /// Beats for as long as the core lives.
-pub(super) async fn sweep(core: Rc<Core>) {
+pub(super) async fn sweep(house: Rc<House>) {
+    let core = &house.core;
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
         let now = core.clock.beat();
-        for link in core.links.borrow().values() {
+        for link in house.links.borrow().values() {
             link.vigil.check();
         }
         core.alarms.ring(now);
-        core.remember_ports();
+        house.remember_ports();
         core.pool.prune(now);
         core.flush_log();
     }
