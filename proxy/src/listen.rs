@@ -3,12 +3,9 @@
 //! In: the ports of the active configuration. Out: sockets on every core, opened and closed as the
 //! configuration changes; a drain that loses nothing. It never sees a request.
 
-pub(crate) mod alarm;
-pub(crate) mod connection;
-pub(crate) mod core;
-pub(crate) mod vigil;
-
 mod bind;
+mod connection;
+mod house;
 mod socket;
 mod sweep;
 
@@ -19,10 +16,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use self::core::{Command, Parts};
+use self::house::Command;
 use crate::{
     access_log::AccessLog,
     active::{Active, port::Port},
+    core::Parts,
     function::Functions,
     metrics::Metrics,
 };
@@ -72,7 +70,7 @@ impl Listen {
                 metrics: metrics.core(),
                 log: log.core(),
             };
-            threads.push(core::start(index, parts, receiver)?);
+            threads.push(house::start(index, parts, receiver)?);
             commands.push(sender);
         }
         let active = Arc::clone(active);

@@ -23,7 +23,7 @@ use hyper::body::Incoming;
 
 use self::record::{Answer, Pending};
 use crate::{
-    listen::{connection::Link, core::Core},
+    core::{Core, link::Link},
     refusal::Refusal,
     upstream::body::Upload,
 };

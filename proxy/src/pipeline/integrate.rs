@@ -21,7 +21,7 @@ use crate::{
         port::Limits,
         rule::{self, Action, Forward},
     },
-    listen::{alarm, core::Core},
+    core::{Core, alarm},
     refusal::{Reason, Refusal},
     upstream::{
         body::{Progress, Upload},

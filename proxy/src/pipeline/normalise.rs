@@ -14,7 +14,7 @@ use tollgate_snapshot::path;
 
 use crate::{
     active::port::Limits,
-    listen::connection::Link,
+    core::link::Link,
     refusal::{Reason, Refusal},
 };
 

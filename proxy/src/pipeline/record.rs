@@ -32,7 +32,7 @@ use crate::{
     access_log::{self, Record},
     active::{port::Port, table::Candidate},
     client_ip::{ClientAddress, client_ip},
-    listen::{connection::Link, core::Core},
+    core::{Core, link::Link},
     metrics::{Outcome, Protocol},
     refusal::Reason,
     request_id,

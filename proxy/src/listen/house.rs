@@ -1,9 +1,7 @@
-//! One core: a thread with a runtime of its own, its sockets, its connections, its share of
-//! everything.
+//! One core: a thread with a runtime of its own, its sockets, its connections.
 //!
-//! In: commands from the control side. Out: answers to clients. Nothing here is shared with
-//! another core but the active configuration, the functions and what metrics read; a request
-//! stays on the core that accepted its connection.
+//! In: commands from the control side. Out: connections, each served in a task of its own. A
+//! request stays on the core that accepted its connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,25 +11,24 @@ use std::{
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::spawn_local,
 };
 
-use super::{alarm::Alarms, connection, connection::Link, sweep, sweep::Clock};
+use super::{connection, sweep};
 use crate::{
-    access_log::{CoreLog, Record},
-    active::{Active, port::Port},
-    function::Functions,
-    metrics::CoreMetrics,
-    request_id::RequestIds,
-    upstream::{pool::Pool, resolve::Resolver},
+    active::port::Port,
+    core::{
+        Core, Parts,
+        door::Door,
+        link::{Farewell, Link},
+    },
 };
 
 /// How long an HTTP/1.1 connection that is idle when draining begins may still bring a request. A
@@ -53,60 +50,6 @@ pub(super) enum Command {
     Close { slot: usize },
     /// Stop accepting and let all connections finish; then tell.
     Drain { done: oneshot::Sender<()> },
-}
-
-/// Where connections come in.
-pub(crate) struct Door {
-    /// The port's slot in [`Active`].
-    slot: usize,
-    /// The port as it was at the last beat: a listener that is taken away is gone from [`Active`]
-    /// before its connections are, and they are answered as long as they last.
-    port: RefCell<Arc<Port>>,
-    closing: Notify,
-    /// Nothing more is let in; what has been is asked to leave.
-    pub(super) is_closed: Cell<bool>,
-}
-
-impl Door {
-    /// The port as it is now; `last` is where to keep it if it is gone.
-    pub(crate) fn port<'a>(
-        &self,
-        active: &'a Active,
-        last: &'a mut Option<Arc<Port>>,
-    ) -> &'a Arc<Port> {
-        match active.port(self.slot) {
-            Some(port) => port,
-            None => last.insert(Arc::clone(&self.port.borrow())),
-        }
-    }
-
-    fn remember(&self, active: &Active) {
-        if let Some(port) = active.port(self.slot) {
-            self.port.borrow_mut().clone_from(port);
-        }
-    }
-}
-
-/// What a core is made from.
-pub(super) struct Parts {
-    pub(super) active: Arc<ArcSwap<Active>>,
-    pub(super) functions: Functions,
-    pub(super) metrics: CoreMetrics,
-    pub(super) log: CoreLog,
-}
-
-/// What the connections of a core share.
-pub(crate) struct Core {
-    pub(super) clock: Rc<Clock>,
-    pub(super) alarms: Alarms,
-    active: RefCell<arc_swap::Cache<Arc<ArcSwap<Active>>, Arc<Active>>>,
-    pub(crate) pool: Pool,
-    pub(crate) resolver: Resolver,
-    pub(crate) functions: Functions,
-    pub(crate) metrics: Rc<CoreMetrics>,
-    /// None once the core has ended.
-    log: RefCell<Option<CoreLog>>,
-    pub(crate) ids: RefCell<RequestIds>,
 }
 
 /// The doors of a core, and the connections that came in through them.
@@ -169,12 +112,7 @@ async fn run(house: Rc<House>, mut commands: mpsc::UnboundedReceiver<Command>) {
 }
 
 fn open(house: &Rc<House>, slot: usize, port: Arc<Port>, listener: StdListener) {
-    let door = Rc::new(Door {
-        slot,
-        port: RefCell::new(port),
-        closing: Notify::new(),
-        is_closed: Cell::new(false),
-    });
+    let door = Door::new(slot, port);
     house.doors.borrow_mut().insert(slot, Rc::clone(&door));
     let house = Rc::clone(house);
     house.enter();
@@ -224,69 +162,6 @@ fn accept_backlog(house: &Rc<House>, listener: TcpListener, door: &Rc<Door>) -> 
     }
 }
 
-impl Core {
-    fn new(parts: Parts) -> Rc<Self> {
-        let metrics = Rc::new(parts.metrics);
-        Rc::new(Self {
-            clock: Clock::new(),
-            alarms: Alarms::default(),
-            active: RefCell::new(arc_swap::Cache::new(parts.active)),
-            pool: Pool::new(Rc::clone(&metrics)),
-            resolver: Resolver::default(),
-            functions: parts.functions,
-            metrics,
-            log: RefCell::new(Some(parts.log)),
-            ids: RefCell::new(RequestIds::new()),
-        })
-    }
-
-    /// Looks at the configuration as it is now.
-    pub(crate) fn with_active<T>(&self, look: impl FnOnce(&Active) -> T) -> T {
-        look(self.active.borrow_mut().load())
-    }
-
-    /// Writes a line of the access log.
-    pub(crate) fn log(&self, record: &Record<'_>) {
-        if let Some(log) = &mut *self.log.borrow_mut() {
-            log.record(record);
-        }
-    }
-
-    /// Ends the log: the core has ended.
-    fn finish_log(&self) {
-        if let Some(log) = self.log.take() {
-            log.finish();
-        }
-    }
-
-    /// Hands what was logged to the writer.
-    pub(super) fn flush_log(&self) {
-        if let Some(log) = &mut *self.log.borrow_mut() {
-            log.flush();
-        }
-    }
-
-    /// The time, and the time of day. The latter is the last beat's and what has passed since: one
-    /// look at the system's clock for both.
-    pub(crate) fn now(&self) -> (Instant, SystemTime) {
-        let now = Instant::now();
-        (now, self.clock.time_of_day(now))
-    }
-
-    /// Takes back an alarm, if one is set.
-    pub(crate) fn cancel_alarm(&self, set: &Cell<Option<u64>>) {
-        if let Some(id) = set.take() {
-            self.alarms.cancel(id);
-        }
-    }
-
-    /// The time of the last beat.
-    pub(crate) fn coarse_now(&self) -> Instant {
-        self.clock.now()
-    }
-
-}
-
 impl House {
     fn new(core: Rc<Core>) -> Rc<Self> {
         Rc::new(Self {
@@ -325,12 +200,12 @@ impl House {
     /// Lets the connections of a door finish: HTTP/2 is told at once; HTTP/1.1 with its next
     /// answer, or after a moment if none comes.
     async fn see_off(&self, door: &Rc<Door>) {
-        self.dismiss(door, connection::Farewell::WithNextAnswer);
+        self.dismiss(door, Farewell::WithNextAnswer);
         tokio::time::sleep(LAME_DUCK).await;
-        self.dismiss(door, connection::Farewell::Now);
+        self.dismiss(door, Farewell::Now);
     }
 
-    fn dismiss(&self, door: &Rc<Door>, farewell: connection::Farewell) {
+    fn dismiss(&self, door: &Rc<Door>, farewell: Farewell) {
         for link in self
             .links
             .borrow()
