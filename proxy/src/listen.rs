@@ -41,7 +41,7 @@ pub struct Listen {
     active: Arc<ArcSwap<Active>>,
     any_port: bool,
     commands: Vec<mpsc::UnboundedSender<Command>>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
     open: BTreeMap<usize, OpenPort>,
     /// Ports that an older gateway has.
     taken: Vec<OpenPort>,
@@ -52,7 +52,7 @@ impl Listen {
     /// instead of the one that its listener names.
     ///
     /// # Errors
-    /// When a thread can't be started.
+    /// When a core can't be started; those that were end again.
     pub fn start(
         cores: usize,
         any_port: bool,
@@ -180,10 +180,8 @@ impl Listen {
     pub fn stop(self) {
         drop(self.commands);
         for thread in self.threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "a core could not run"),
-                Err(_) => tracing::error!("a core panicked"),
+            if thread.join().is_err() {
+                tracing::error!("a core panicked");
             }
         }
     }

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime::{Builder, LocalOptions},
+    runtime::{Builder, LocalOptions, LocalRuntime},
     sync::{mpsc, oneshot},
     task::spawn_local,
 };
@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the control side tells a core.
 pub(super) enum Command {
-    /// Accept on a socket, for a slot of [`Active`] and the port in it.
+    /// Accept on a socket, for a slot of the active configuration and the port in it.
     Open {
         slot: usize,
         port: Arc<Port>,
@@ -63,27 +63,45 @@ pub(super) struct House {
     drained: RefCell<Option<oneshot::Sender<()>>>,
 }
 
-/// Starts the thread of a core. It ends when its commands do.
+/// Starts the thread of a core, and waits until it runs. It ends when its commands do.
+///
+/// # Errors
+/// When the thread can't be started, or lacks what its runtime needs, such as file descriptors.
 pub(super) fn start(
     index: usize,
     parts: Parts,
     commands: mpsc::UnboundedReceiver<Command>,
-) -> io::Result<JoinHandle<io::Result<()>>> {
-    thread::Builder::new()
+) -> io::Result<JoinHandle<()>> {
+    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+    let thread = thread::Builder::new()
         .name(format!("core-{index}"))
         .spawn(move || {
             let runtime = Builder::new_current_thread()
                 .enable_io()
                 .enable_time()
-                .build_local(LocalOptions::default())?;
-            let core = Core::new(parts);
-            runtime.block_on(run(House::new(Rc::clone(&core)), commands));
-            // Requests that are cut short are recorded when their tasks go; a look-up of a name
-            // that hangs is not waited for.
-            runtime.shutdown_background();
-            core.finish_log();
-            Ok(())
-        })
+                .build_local(LocalOptions::default());
+            // Whoever starts the core waits for this.
+            match runtime {
+                Ok(runtime) => {
+                    let _ = ready.send(Ok(()));
+                    live(runtime, parts, commands);
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+    let started = is_ready.recv();
+    started.unwrap_or_else(|_| Err(io::Error::other("its thread ended at once")))?;
+    Ok(thread)
+}
+
+/// The life of a core.
+fn live(runtime: LocalRuntime, parts: Parts, commands: mpsc::UnboundedReceiver<Command>) {
+    let core = Core::new(parts);
+    runtime.block_on(run(House::new(Rc::clone(&core)), commands));
+    // Requests that are cut short are recorded when their tasks go; a look-up of a name that hangs
+    // is not waited for.
+    runtime.shutdown_background();
+    core.finish_log();
 }
 
 async fn run(house: Rc<House>, mut commands: mpsc::UnboundedReceiver<Command>) {
