@@ -7,6 +7,7 @@ mod bind;
 mod connection;
 mod house;
 mod socket;
+mod survive;
 mod sweep;
 
 use std::{

@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -21,7 +22,11 @@ use tokio::{
     task::spawn_local,
 };
 
-use super::{connection, sweep};
+use super::{
+    connection,
+    survive::{Panicked, survive},
+    sweep,
+};
 use crate::{
     active::port::Port,
     core::{
@@ -135,9 +140,14 @@ fn open(house: &Rc<House>, slot: usize, port: Arc<Port>, listener: StdListener) 
     let house = Rc::clone(house);
     house.enter();
     spawn_local(async move {
-        match TcpListener::from_std(listener) {
-            Ok(listener) => accept(&house, listener, &door).await,
-            Err(error) => tracing::error!(%error, "a socket can't be listened on"),
+        let accepting = pin!(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => accept(&house, listener, &door).await,
+                Err(error) => tracing::error!(%error, "a socket can't be listened on"),
+            }
+        });
+        if let Err(Panicked) = survive(accepting).await {
+            tracing::error!("a socket's task panicked");
         }
         house.leave();
         house.see_off(&door).await;
@@ -208,7 +218,11 @@ impl House {
         self.core.metrics.connection_opened();
         self.enter();
         spawn_local(async move {
-            connection::serve(&house, id, door, stream, peer).await;
+            let serving = pin!(connection::serve(&house, id, door, stream, peer));
+            // Without it, a drain would wait for one that is no more.
+            if let Err(Panicked) = survive(serving).await {
+                tracing::error!(%peer, "a connection's task panicked");
+            }
             house.links.borrow_mut().remove(&id);
             house.core.metrics.connection_closed();
             house.leave();
