@@ -60,7 +60,7 @@ impl Core {
             alarms: Alarms::default(),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
             pool: Pool::new(Rc::clone(&metrics)),
-            resolver: Resolver::default(),
+            resolver: Resolver::of_system(),
             functions: parts.functions,
             metrics,
             log: RefCell::new(Some(parts.log)),
