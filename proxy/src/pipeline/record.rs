@@ -4,6 +4,8 @@
 //! happens when the answer's body is dropped: a client that goes away mid-body is seen nowhere
 //! else. Nothing here waits.
 
+mod bare;
+
 use std::{
     mem,
     net::IpAddr,
@@ -14,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub(crate) use bare::bare;
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
@@ -372,57 +375,6 @@ fn protocol(version: Version) -> Protocol {
     } else {
         Protocol::Http11
     }
-}
-
-/// Counts and logs a head so broken that there is no request: hyper or `listen` has answered it.
-pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
-    let status = reason.status().as_u16();
-    let protocol = if link.vigil.is_h2() {
-        Protocol::H2
-    } else {
-        Protocol::Http11
-    };
-    core.metrics.request(&Outcome {
-        protocol,
-        status,
-        reason: Some(reason),
-        duration: Duration::ZERO,
-        upstream_duration: None,
-        bytes_in: 0,
-        bytes_out: 0,
-    });
-    let (_, time) = core.now();
-    let line = core.with_active(|active| {
-        let mut last = None;
-        let port = link.door.port(active, &mut last);
-        let listener = port.listeners().next().cloned();
-        let line = (Arc::clone(&port.shown), listener);
-        port.gateway.access_log.then_some(line)
-    });
-    let Some((gateway, listener)) = line else {
-        return;
-    };
-    core.log(&Record {
-        time,
-        request_id: "",
-        client_ip: link.peer.ip().to_canonical(),
-        method: "",
-        host: "",
-        path: "",
-        protocol,
-        status,
-        reason: Some(reason),
-        gateway: &gateway,
-        listener: listener.as_deref(),
-        route: None,
-        rule: None,
-        upstream: None,
-        duration: Duration::ZERO,
-        upstream_duration: None,
-        bytes_in: 0,
-        bytes_out: 0,
-        user_agent: None,
-    });
 }
 
 /// The body of every answer, with the record of its request.
