@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    set::{Entry, held_hash},
+    set::{self, held_hash},
     unit::{Hash, Payload, Unit, UnitId},
 };
 
@@ -70,16 +70,13 @@ impl std::error::Error for BadMessage {}
 ///
 /// # Errors
 /// Only if a payload does not serialise, which no payload of this crate does.
-pub fn encode(
-    id: &UnitId,
-    entry: &crate::set::Entry,
-) -> Result<generated::Entry, serde_json::Error> {
+pub fn encode(id: &UnitId, entry: &set::Entry) -> Result<Entry, serde_json::Error> {
     let (unit, held) = match entry {
-        Entry::Unit(unit) => (Some(unit), false),
-        Entry::Held { stand_in } => (stand_in.as_ref(), true),
+        set::Entry::Unit(unit) => (Some(unit), false),
+        set::Entry::Held { stand_in } => (stand_in.as_ref(), true),
     };
     let payload = unit.map(|unit| serde_json::to_vec(&*unit.payload));
-    Ok(generated::Entry {
+    Ok(Entry {
         id: id.to_string(),
         hash: entry.hash().as_bytes().to_vec(),
         payload: payload.transpose()?.unwrap_or_default(),
@@ -95,7 +92,7 @@ pub struct Arrived {
     /// The entry's part of the root hash, also when it can't be read.
     pub hash: Hash,
     /// What to run, or why this program can't read it.
-    pub entry: Result<crate::set::Entry, String>,
+    pub entry: Result<set::Entry, String>,
 }
 
 /// Reads an entry that has come. One that this program can't read spoils no other: it is handed on
@@ -103,7 +100,7 @@ pub struct Arrived {
 ///
 /// # Errors
 /// When its id or hash can't be right: then nothing of the message can be trusted.
-pub fn decode(entry: generated::Entry) -> Result<Arrived, BadMessage> {
+pub fn decode(entry: Entry) -> Result<Arrived, BadMessage> {
     let id = unit_id(entry.id)?;
     let hash = hash(&id, &entry.hash)?;
     let sealed = (!entry.payload.is_empty())
@@ -120,8 +117,8 @@ pub fn decode(entry: generated::Entry) -> Result<Arrived, BadMessage> {
         .map(|hash| unit(&id, hash, &entry.payload))
         .transpose();
     let entry = match unit {
-        Ok(Some(unit)) if !entry.held => Ok(Entry::Unit(unit)),
-        Ok(stand_in) => Ok(Entry::Held { stand_in }),
+        Ok(Some(unit)) if !entry.held => Ok(set::Entry::Unit(unit)),
+        Ok(stand_in) => Ok(set::Entry::Held { stand_in }),
         Err(BadMessage::Payload(_, why)) => Err(why),
         Err(other) => return Err(other),
     };
@@ -180,9 +177,9 @@ mod tests {
     fn an_entry_arrives_as_it_was_sent() {
         let (id, unit) = some();
         let entries = [
-            Entry::Unit(unit.clone()),
-            Entry::Held { stand_in: None },
-            Entry::Held {
+            set::Entry::Unit(unit.clone()),
+            set::Entry::Held { stand_in: None },
+            set::Entry::Held {
                 stand_in: Some(unit),
             },
         ];
@@ -196,8 +193,8 @@ mod tests {
     #[test]
     fn a_message_that_cannot_be_right_is_refused() {
         let (id, unit) = some();
-        let good = encode(&id, &Entry::Unit(unit)).unwrap();
-        type Spoil = fn(&mut generated::Entry);
+        let good = encode(&id, &set::Entry::Unit(unit)).unwrap();
+        type Spoil = fn(&mut Entry);
         let rows: [(&str, Spoil); 5] = [
             ("no id", |entry| entry.id.clear()),
             ("a kind of the future", |entry| {
@@ -218,7 +215,7 @@ mod tests {
     fn a_payload_that_cannot_be_read_spoils_its_own_entry_alone() {
         let (id, _) = some();
         let payload = br#"{"route":{}}"#.to_vec();
-        let sent = generated::Entry {
+        let sent = Entry {
             id: id.to_string(),
             hash: Sha256::digest(&payload).to_vec(),
             payload,
