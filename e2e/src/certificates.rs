@@ -23,8 +23,8 @@ const NAMES: [&str; 5] = [
 pub(crate) const CA: &str = "ca.crt";
 /// The API server's certificate and key.
 pub(crate) const SERVING: [&str; 2] = ["serving.crt", "serving.key"];
-/// Signs the tokens of ServiceAccounts; the API server checks them with its public half.
-pub(crate) const ACCOUNTS: &str = "accounts.key";
+/// Signs the tokens of ServiceAccounts, and its public half, which checks them.
+pub(crate) const ACCOUNTS: [&str; 2] = ["accounts.key", "accounts.pub"];
 
 /// Writes all of them into `folder`.
 ///
@@ -42,7 +42,9 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<String> {
     write(CA, ca.clone())?;
     write(SERVING[0], serving.pem())?;
     write(SERVING[1], serving_key.serialize_pem())?;
-    write(ACCOUNTS, KeyPair::generate()?.serialize_pem())?;
+    let accounts_key = KeyPair::generate()?;
+    write(ACCOUNTS[0], accounts_key.serialize_pem())?;
+    write(ACCOUNTS[1], accounts_key.public_key_pem())?;
     Ok(ca)
 }
 

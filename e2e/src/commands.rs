@@ -47,6 +47,7 @@ fn socket(file: impl Fn(&str) -> String) -> String {
 
 fn api_server(file: impl Fn(&str) -> String, port: u16) -> Vec<String> {
     let [certificate, key] = certificates::SERVING;
+    let [signing, checking] = certificates::ACCOUNTS;
     vec![
         format!("--etcd-servers={}", socket(&file)),
         "--bind-address=127.0.0.1".into(),
@@ -59,30 +60,22 @@ fn api_server(file: impl Fn(&str) -> String, port: u16) -> Vec<String> {
         format!("--token-auth-file={}", file(TOKENS)),
         "--authorization-mode=RBAC".into(),
         format!("--service-account-issuer={ISSUER}"),
-        format!(
-            "--service-account-key-file={}",
-            file(certificates::ACCOUNTS)
-        ),
-        format!(
-            "--service-account-signing-key-file={}",
-            file(certificates::ACCOUNTS)
-        ),
+        format!("--service-account-key-file={}", file(checking)),
+        format!("--service-account-signing-key-file={}", file(signing)),
         "--service-cluster-ip-range=10.96.0.0/16".into(),
         "--allow-privileged=true".into(),
     ]
 }
 
 fn controllers(file: impl Fn(&str) -> String) -> Vec<String> {
+    let [signing, _] = certificates::ACCOUNTS;
     vec![
         format!("--kubeconfig={}", file(KUBECONFIG)),
         // There is no second one, and nobody reads its metrics.
         "--leader-elect=false".into(),
         "--secure-port=0".into(),
         format!("--root-ca-file={}", file(certificates::CA)),
-        format!(
-            "--service-account-private-key-file={}",
-            file(certificates::ACCOUNTS)
-        ),
+        format!("--service-account-private-key-file={}", file(signing)),
         // Tests make thousands of objects at once; its default is 20 requests a second.
         "--kube-api-qps=1000".into(),
         "--kube-api-burst=2000".into(),
