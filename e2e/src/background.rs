@@ -53,6 +53,8 @@ impl Background {
         if self.lock()?.is_some() {
             // What is there is of one that has crashed.
             remove(&kubeconfig)?;
+            // A build takes minutes, and is seen here only.
+            binary::find()?;
             let log = File::create(self.file("log"))?;
             let mut holder = Command::new(std::env::current_exe()?)
                 .arg("hold")
