@@ -1,9 +1,9 @@
 //! A cluster for a person: started once, there until it is stopped.
 //!
 //! In: `make cluster-up` and `make cluster-down`. Out: a process that holds a cluster, and in
-//! `${XDG_STATE_HOME:-~/.local/state}/tollgate/cluster` its `kubeconfig`, its `log` and its `pid`. The
-//! holder keeps `pid` locked while it lives, so that neither a crash nor a number that the kernel
-//! has given to another process misleads anybody.
+//! `${XDG_STATE_HOME:-~/.local/state}/tollgate/cluster` its `kubeconfig`, its `log` and its `pid`.
+//! The holder keeps `pid` locked while it lives, so that neither a crash nor a number that the
+//! kernel has given to another process misleads anybody.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
