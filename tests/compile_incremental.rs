@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use tollgate_compile::{
-    Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Verdict, compile,
+    Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Standing, compile,
 };
 use tollgate_tests::manifests;
 
@@ -189,12 +189,12 @@ fn name(change: &Change) -> ObjectRef {
 }
 
 fn replay(delta: Delta, onto: &mut Compiled) {
-    for (id, verdict) in delta.units {
+    for (id, standing) in delta.units {
         onto.units.remove(&id);
         onto.held.remove(&id);
-        match verdict {
-            Some(Verdict::Unit(unit)) => drop(onto.units.insert(id, unit)),
-            Some(Verdict::Held { stand_in }) => drop(onto.held.insert(id, stand_in)),
+        match standing {
+            Some(Standing::Unit(unit)) => drop(onto.units.insert(id, unit)),
+            Some(Standing::Held { stand_in }) => drop(onto.held.insert(id, stand_in)),
             None => {}
         }
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_snapshot::{Payload, Unit, UnitId, UnitKind, route::Route};
 
 use crate::{
-    Change, Compiled, Delta, Kind, Object, ObjectRef, Problem, Verdict,
+    Change, Compiled, Delta, Kind, Object, ObjectRef, Problem, Standing,
     endpoints::{self, Ports},
     findings::{Field, Findings},
     function, gateway,
@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 /// What is kept of one compiled object.
 #[derive(Debug, Default)]
 struct Output {
-    verdict: Option<Verdict>,
+    standing: Option<Standing>,
     problems: Vec<Problem>,
     shadowed: Vec<Problem>,
 }
@@ -83,11 +83,11 @@ impl Compiler {
     pub fn compiled(&self) -> Compiled {
         let mut compiled = Compiled::default();
         for (object, output) in &self.outputs {
-            match (unit_id(object), &output.verdict) {
-                (Some(id), Some(Verdict::Unit(unit))) => {
+            match (unit_id(object), &output.standing) {
+                (Some(id), Some(Standing::Unit(unit))) => {
                     compiled.units.insert(id, unit.clone());
                 }
-                (Some(id), Some(Verdict::Held { stand_in })) => {
+                (Some(id), Some(Standing::Held { stand_in })) => {
                     compiled.held.insert(id, stand_in.clone());
                 }
                 (None, _) | (_, None) => {}
@@ -117,11 +117,11 @@ impl Compiler {
                 .set(&object.name, output.as_ref().and_then(Output::route));
         }
         let before = self.outputs.remove(object).unwrap_or_default();
-        let verdict = output.as_ref().and_then(|output| output.verdict.as_ref());
-        if verdict != before.verdict.as_ref()
+        let standing = output.as_ref().and_then(|output| output.standing.as_ref());
+        if standing != before.standing.as_ref()
             && let Some(id) = unit_id(object)
         {
-            delta.units.insert(id, verdict.cloned());
+            delta.units.insert(id, standing.cloned());
         }
         let Some(mut output) = output else {
             return !before.problems.is_empty() || !before.shadowed.is_empty();
@@ -161,7 +161,7 @@ impl Output {
 
     /// The route that is claimed for; none while it is held.
     fn route(&self) -> Option<&Route> {
-        let Some(Verdict::Unit(unit)) = &self.verdict else {
+        let Some(Standing::Unit(unit)) = &self.standing else {
             return None;
         };
         match &*unit.payload {
@@ -188,14 +188,14 @@ fn output(object: &ObjectRef, source: &Source, lookup: &mut Lookup<'_>) -> Outpu
     if object.kind == Kind::ApiRoute && matches!(outcome, Outcome::Held(_)) {
         lookup.services_of(&object.name.namespace);
     }
-    let verdict = seal(object, outcome, &mut findings);
+    let standing = seal(object, outcome, &mut findings);
     let mut problems = match source {
         Source::Read(_) => Vec::new(),
         Source::Refused { problems, .. } => problems.clone(),
     };
     problems.extend(findings.into_problems());
     Output {
-        verdict,
+        standing,
         problems,
         shadowed: Vec::new(),
     }
@@ -230,7 +230,7 @@ fn compile(
 }
 
 /// Makes the unit of an outcome, the one place where that could fail.
-fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Option<Verdict> {
+fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Option<Standing> {
     let (payload, held) = match outcome {
         Outcome::Unit(payload) => (Some(payload), false),
         Outcome::Held(stand_in) => (stand_in, true),
@@ -239,8 +239,8 @@ fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Op
     let unit = payload.map(|payload| Unit::new(object.name.clone(), payload));
     let unit = unit.and_then(|unit| findings.parsed(Field::Root(""), unit));
     Some(match unit {
-        Some(unit) if !held => Verdict::Unit(unit),
-        stand_in => Verdict::Held { stand_in },
+        Some(unit) if !held => Standing::Unit(unit),
+        stand_in => Standing::Held { stand_in },
     })
 }
 
