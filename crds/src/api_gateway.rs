@@ -191,6 +191,9 @@ pub struct NamespaceSelector {
 pub struct LabelRequirement {
     /// Key of the label.
     #[schemars(length(min = 1, max = 317))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "!format.qualifiedName().validate(self).hasValue()"
+    ).message("not the key of a label"))]
     pub key: String,
     /// How the label is looked at.
     pub operator: LabelOperator,
