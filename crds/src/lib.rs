@@ -4,7 +4,8 @@
 //! In: nothing. Out: types that read what a user wrote, and the CRDs generated from them. The field
 //! docs are the user's manual: they are what `kubectl explain` prints. The types are lenient (an
 //! unknown field is skipped) so that an older controller can read a newer object; the strictness is
-//! in the generated schemas and, for rules that a schema cannot say, in `compile`.
+//! in the generated schemas and, for rules that a schema cannot say, in `compile`. No schema writes
+//! defaults into objects: each reads back as it was written, and compares equal with its source.
 //!
 //! Reading order: the kinds, then the parts of a rule in the order in which a request meets them.
 

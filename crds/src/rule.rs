@@ -1,8 +1,8 @@
 //! Rules that a schema cannot say, in CEL, with the message that the user sees.
 //!
-//! In: nothing. Out: rules for the fields that share them. The API server evaluates them; standalone
-//! and for objects from before a rule, `compile` says the same. The costs are bounded: every text,
-//! list and map that a rule looks at has a largest size.
+//! In: nothing. Out: rules for the fields that share them. The API server evaluates them; where it
+//! does not, standalone and for objects from before a rule, `compile` says the same. The costs are
+//! bounded: every text, list and map that a rule looks at has a largest size.
 
 use kube::core::Rule;
 

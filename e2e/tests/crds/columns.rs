@@ -4,11 +4,18 @@ use serde_json::json;
 
 use crate::{cluster, kubectl, objects};
 
-const CONDITIONS: &str = r#"{"status": {"conditions": [
-    {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"},
-    {"type": "Programmed", "status": "False", "reason": "NoProxies", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"},
-    {"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-]}}"#;
+fn status() -> String {
+    let condition = |(kind, status, reason): (&str, &str, &str)| {
+        json!({"type": kind, "status": status, "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    };
+    let conditions = [
+        ("Accepted", "True", "Accepted"),
+        ("Programmed", "False", "NoProxies"),
+        ("Ready", "Unknown", "Pending"),
+    ];
+    json!({"status": {"conditions": conditions.map(condition)}}).to_string()
+}
 
 /// Kind, short name, spec, the columns and what stands in them, without the age.
 const ROWS: [(&str, &str, &str, &str, &str); 3] = [
@@ -50,20 +57,9 @@ fn a_list_shows_where_an_object_is_served_and_whether_it_is() {
             "metadata": {"name": "a"}, "spec": spec});
         let made = cluster.admin().post(&objects(kind, &namespace), &object);
         made.unwrap().object().unwrap();
-        kubectl(
-            cluster,
-            &[
-                "patch",
-                short,
-                "a",
-                "-n",
-                &namespace,
-                "--subresource=status",
-                "--type=merge",
-                "-p",
-                CONDITIONS,
-            ],
-        );
+        let to = ["patch", short, "a", "-n", &namespace];
+        let with = ["--subresource=status", "--type=merge", "-p", &status()];
+        kubectl(cluster, &[&to[..], &with].concat());
         let wide = kubectl(cluster, &["get", short, "-n", &namespace, "-o", "wide"]);
         let mut lines = wide.lines().map(words);
         assert_eq!(lines.next().unwrap(), columns, "{kind}");

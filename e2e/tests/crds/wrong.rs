@@ -1,5 +1,5 @@
-//! Wrong objects, one slip each: the API server refuses them at the field, in words that say what is
-//! right, and so does whoever reads manifests without one.
+//! Wrong objects, one slip each: the API server refuses them at the field, in words that say what
+//! is right, and so does whoever reads manifests without one.
 
 mod function;
 mod gateway;
