@@ -7,12 +7,12 @@ use proptest::{
     collection::vec,
     prelude::{Strategy, any, prop_oneof},
     sample::select,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::TestCaseError,
 };
 use tollgate_compile::{
     Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Standing, compile,
 };
-use tollgate_tests::manifests;
+use tollgate_tests::{manifests, property::runner};
 
 /// Objects of few names and few ways to differ, so that they meet.
 fn object() -> impl Strategy<Value = String> {
@@ -267,14 +267,6 @@ fn check(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
         proptest::prop_assert_eq!(&replayed, &scratch);
     }
     Ok(())
-}
-
-fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
 }
 
 #[test]

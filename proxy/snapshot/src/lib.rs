@@ -1,12 +1,13 @@
-//! The contract between `compile` and the proxy: units, their hashes, and the canonical form of a
-//! path.
+//! The contract between controller and proxy: units and their sets, how these travel and are kept,
+//! and what both must read alike: the canonical form of a path, and the hop-by-hop header fields.
 //!
 //! A unit is one source object compiled: plain data, comparable, content-hashed. Its payload is
 //! JSON with a fixed order of fields and sorted maps, so that equal input has an equal hash, and
 //! unknown fields are skipped, so that versions N and N-1 can read each other. Nothing here does
 //! I/O, and no secret enters a unit but as a hash.
 //!
-//! Reading order: the unit, then its payloads in the order in which a request meets them.
+//! Reading order: the unit, then its payloads in the order in which a request meets them; then the
+//! set of all units of a gateway, and how it travels and is kept.
 
 pub mod unit;
 
@@ -18,6 +19,14 @@ pub mod integrate;
 pub mod endpoints;
 pub mod function;
 
+pub mod header;
 pub mod path;
 
+pub mod set;
+
+pub mod saved;
+pub mod wire;
+
+pub use function::Function;
+pub use set::{Entry, UnitSet};
 pub use unit::{Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, root_hash};

@@ -1,0 +1,14 @@
+//! Makes the server's and the relay's side of the push protocol; the messages are the snapshot
+//! crate's.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let proto = "../proxy/snapshot/proto";
+    println!("cargo::rerun-if-changed={proto}/push.proto");
+    let files = protox::compile(["push.proto"], [proto])?;
+    tonic_prost_build::configure()
+        .extern_path(".tollgate.push.v1", "::tollgate_snapshot::wire")
+        .compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The operator: custom resources in, units to the proxies and a truthful status out.
+//!
+//! ```text
+//! API server ──watch──> Change ──compile──> Delta ──publish──> UnitSet ──stream──> proxies
+//!      ^                                      │problems                               │verdicts
+//!      └───────────────── status <────────────┴───────────────── proxies <────────────┘
+//! ```
+//!
+//! All replicas watch, compile and serve streams; the holder of the Lease alone writes.
+
+pub mod watch;
+
+pub mod publish;
+
+pub mod proxies;
+
+/// The service of the push protocol; its messages are in `tollgate_snapshot::wire`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::use_self,
+    reason = "generated; the docs are in the proto file"
+)]
+pub mod push {
+    include!(concat!(env!("OUT_DIR"), "/tollgate.push.v1.rs"));
+}

@@ -1,0 +1,3 @@
+//! The program `tollgate-controller`.
+
+fn main() {}
