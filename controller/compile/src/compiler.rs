@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_snapshot::{Payload, Unit, UnitId, UnitKind, route::Route};
+use tollgate_snapshot::{ObjectName, Payload, Unit, UnitId, UnitKind, route::Route};
 
 use crate::{
     Change, Compiled, Delta, Kind, Object, ObjectRef, Problem, Standing,
     endpoints::{self, Ports},
     findings::{Field, Findings},
-    function, gateway,
-    hold::Place,
+    function, gateway, grant,
+    hold::{self, Place},
     resources::{Lookup, Resources, Source},
     route,
     shadow::Overlaps,
@@ -100,6 +100,36 @@ impl Compiler {
         compiled
     }
 
+    /// The unit that an object compiles to; none while it is refused, unknown, or needs none.
+    pub fn unit(&self, object: &ObjectRef) -> Option<&Unit> {
+        self.outputs.get(object).and_then(Output::unit)
+    }
+
+    /// Those of the gateways that a route names which exist, whether they admit it or not.
+    pub fn gateways(&self, route: &ObjectName) -> BTreeSet<ObjectName> {
+        let object = ObjectRef {
+            kind: Kind::ApiRoute,
+            name: route.clone(),
+        };
+        let named = match self.resources.source(&object) {
+            Some(Source::Read(Object::ApiRoute(route))) => route.spec.gateways.clone(),
+            Some(Source::Refused { manifest, .. }) => hold::gateways(manifest),
+            Some(Source::Read(_)) | None => Vec::new(),
+        };
+        let named = named.into_iter().map(|reference| {
+            let namespace = reference.namespace.as_deref();
+            ObjectName::new(namespace.unwrap_or(&route.namespace), &reference.name)
+        });
+        let exists = |name: &ObjectName| {
+            let object = ObjectRef {
+                kind: Kind::ApiGateway,
+                name: name.clone(),
+            };
+            self.resources.source(&object).is_some()
+        };
+        named.filter(exists).collect()
+    }
+
     /// Compiles an object again; says whether its own problems differ.
     fn recompile(
         &mut self,
@@ -159,12 +189,17 @@ impl Output {
             .collect()
     }
 
+    /// None while the object is held.
+    fn unit(&self) -> Option<&Unit> {
+        match &self.standing {
+            Some(Standing::Unit(unit)) => Some(unit),
+            Some(Standing::Held { .. }) | None => None,
+        }
+    }
+
     /// The route that is claimed for; none while it is held.
     fn route(&self) -> Option<&Route> {
-        let Some(Standing::Unit(unit)) = &self.standing else {
-            return None;
-        };
-        match &*unit.payload {
+        match &*self.unit()?.payload {
             Payload::Route(route) => Some(route),
             Payload::Gateway(_) | Payload::Function(_) | Payload::Endpoints(_) => None,
         }
@@ -182,11 +217,13 @@ fn output(object: &ObjectRef, source: &Source, lookup: &mut Lookup<'_>) -> Outpu
             }
             Kind::ApiGateway | Kind::Function => Outcome::Held(None),
             Kind::Service if lookup.is_read(object) => Outcome::Held(None),
-            Kind::Service | Kind::EndpointSlice => Outcome::Nothing,
+            Kind::Service | Kind::EndpointSlice | Kind::Namespace | Kind::ReferenceGrant => {
+                Outcome::Nothing
+            }
         },
     };
     if object.kind == Kind::ApiRoute && matches!(outcome, Outcome::Held(_)) {
-        lookup.services_of(&object.name.namespace);
+        lookup.services_for(&object.name.namespace);
     }
     let standing = seal(object, outcome, &mut findings);
     let mut problems = match source {
@@ -226,6 +263,11 @@ fn compile(
             endpoints::check_slice(slice, findings);
             Outcome::Nothing
         }
+        Object::Namespace(_) => Outcome::Nothing,
+        Object::ReferenceGrant(grant) => {
+            grant::check(grant, findings);
+            Outcome::Nothing
+        }
     }
 }
 
@@ -244,14 +286,14 @@ fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Op
     })
 }
 
-/// The unit that an object compiles to; a slice has none of its own.
+/// The unit that an object compiles to; what only others read has none of its own.
 fn unit_id(object: &ObjectRef) -> Option<UnitId> {
     let kind = match object.kind {
         Kind::ApiGateway => UnitKind::Gateway,
         Kind::ApiRoute => UnitKind::Route,
         Kind::Function => UnitKind::Function,
         Kind::Service => UnitKind::Endpoints,
-        Kind::EndpointSlice => return None,
+        Kind::EndpointSlice | Kind::Namespace | Kind::ReferenceGrant => return None,
     };
     Some(UnitId {
         kind,

@@ -16,8 +16,10 @@ mod compiler;
 mod findings;
 mod resources;
 
+mod admission;
 mod gateway;
 mod hosts;
+mod selector;
 
 mod attach;
 mod hold;
@@ -25,6 +27,7 @@ mod route;
 mod shadow;
 mod template;
 
+mod grant;
 mod header;
 mod integrate;
 mod url;
@@ -38,7 +41,7 @@ use std::collections::BTreeMap;
 
 pub use compiler::Compiler;
 pub use object::{Change, Kind, Object, ObjectRef};
-pub use problem::{Problem, Reason, Severity};
+pub use problem::{Condition, Problem, Reason, Severity};
 use tollgate_snapshot::{Unit, UnitChange, UnitId};
 
 /// How one unit stands after its object was compiled.
