@@ -5,9 +5,17 @@
 
 use std::{
     cell::Cell,
+    future, io,
+    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::{Interest, unix::AsyncFd};
 
 use super::core::Core;
 
@@ -47,10 +55,9 @@ impl Clock {
 
 /// Beats for as long as the core lives.
 pub(super) async fn sweep(core: Rc<Core>) {
-    let mut beat = tokio::time::interval(BEAT);
-    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let pace = Pace::new();
     loop {
-        beat.tick().await;
+        pace.next().await;
         let now = core.clock.beat();
         for link in core.links.borrow().values() {
             link.vigil.check();
@@ -60,4 +67,55 @@ pub(super) async fn sweep(core: Rc<Core>) {
         core.pool.prune(now);
         core.flush_log();
     }
+}
+
+/// What says when the next beat is.
+enum Pace {
+    /// A timer of the kernel, ready to be read at each beat. While the runtime has a timer of its
+    /// own, it reads the clock before and after each wait for events, that is for every request.
+    Kernel(AsyncFd<OwnedFd>),
+    /// The runtime's timer, where the kernel gives none.
+    Runtime,
+}
+
+impl Pace {
+    fn new() -> Self {
+        match kernel_timer() {
+            Ok(timer) => Self::Kernel(timer),
+            Err(error) => {
+                tracing::warn!(%error, "no timer from the kernel: requests cost more");
+                Self::Runtime
+            }
+        }
+    }
+
+    /// Waits for the next beat; one that was missed is not made up for.
+    async fn next(&self) {
+        let Self::Kernel(timer) = self else {
+            return tokio::time::sleep(BEAT).await;
+        };
+        // Without a runtime that watches, which then ends, there is no event and no beat.
+        let Ok(mut ready) = timer.readable().await else {
+            return future::pending().await;
+        };
+        // The count of beats since the last is of no interest, and that there is none is no harm.
+        let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
+    }
+}
+
+fn kernel_timer() -> io::Result<AsyncFd<OwnedFd>> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+    let beat = Timespec {
+        tv_sec: 0,
+        tv_nsec: BEAT.subsec_nanos().into(),
+    };
+    let every_beat = Itimerspec {
+        it_interval: beat,
+        it_value: beat,
+    };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every_beat)?;
+    // The name without deprecation is unsafe, for the sake of types that don't own their descriptor.
+    #[expect(deprecated, reason = "the line above; an `OwnedFd` does")]
+    AsyncFd::with_interest(timer, Interest::READABLE)
 }
