@@ -106,3 +106,28 @@ impl Shards {
         self.shards[added] = Arc::new(go);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_stay_small_and_a_change_copies_one() {
+        let mut shards = Shards::of([]);
+        let texts: Vec<_> = (0..40 * SHARD_MAX).map(|n| n.to_string()).collect();
+        for text in &texts {
+            shards.entry(text);
+        }
+        assert_eq!(shards.shards.len(), 40);
+        let longest = shards.shards.iter().map(|shard| shard.len()).max();
+        // A shard that is still to be split has twice as many as one that has been.
+        assert!(longest < Some(3 * SHARD_MAX), "{longest:?}");
+
+        let before = shards.clone();
+        shards.remove(&texts[7]);
+        let pairs = before.shards.iter().zip(&shards.shards);
+        let shared = pairs.filter(|(old, new)| Arc::ptr_eq(old, new)).count();
+        assert_eq!(shared, 39);
+        assert!(before.get(&texts[7]).is_some() && shards.get(&texts[7]).is_none());
+    }
+}
