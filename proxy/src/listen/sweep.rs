@@ -116,7 +116,7 @@ fn kernel_timer() -> io::Result<AsyncFd<OwnedFd>> {
         it_value: beat,
     };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every_beat)?;
-    // The name without deprecation is unsafe, for the sake of types that don't own their descriptor.
+    // The name that is not deprecated is unsafe, for types that don't own their descriptor.
     #[expect(deprecated, reason = "the line above; an `OwnedFd` does")]
     AsyncFd::with_interest(timer, Interest::READABLE)
 }

@@ -205,8 +205,8 @@ impl Pool {
         };
         // Without it, small requests wait for acknowledgements; failing to set it costs only time.
         let _ = stream.set_nodelay(true);
-        // Most requests have a small body or none: copying it behind the head costs less than a list
-        // of what to write.
+        // Most requests have a small body or none: copying it behind the head costs less than a
+        // list of what to write.
         let mut builder = http1::Builder::new();
         builder.writev(false);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
