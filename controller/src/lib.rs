@@ -14,6 +14,9 @@ pub mod publish;
 
 pub mod proxies;
 
+pub mod cli;
+pub mod run;
+
 /// The service of the push protocol; its messages are in `tollgate_snapshot::wire`.
 #[allow(
     missing_docs,
