@@ -9,7 +9,7 @@
 //! at once when a watch ends early without an error; and a resumption that the server answers with
 //! 410 or "too large a version" it repeats for ever.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, error, fmt, time::Duration};
 
 use futures_util::{
     Stream, StreamExt,
@@ -81,14 +81,14 @@ pub(super) enum Failure {
     EndedAtOnce,
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(status) = status(self) {
+            return write!(f, "{}: {}", status.code, status.message);
+        }
         match self {
-            Self::Said(error) => match &**error {
-                Error::Api(status) => write!(f, "{}: {}", status.code, status.message),
-                other => f.write_str(&chain(other)),
-            },
-            Self::InWatch(status) => write!(f, "{}: {}", status.code, status.message),
+            Self::Said(error) => f.write_str(&chain(error)),
+            Self::InWatch(status) => f.write_str(&status.message),
             Self::Silent => f.write_str("the API server does not answer"),
             Self::EndedAtOnce => f.write_str("the watch ended as soon as it began"),
         }
@@ -96,7 +96,7 @@ impl std::fmt::Display for Failure {
 }
 
 /// The error with its causes: the outermost says little.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -236,7 +236,7 @@ impl Feed {
                 self.streams_lists = false;
                 None
             }
-            Err(failure) => Some(self.failed(failure)),
+            Err(failure) => self.failed(failure),
         }
     }
 
@@ -258,7 +258,7 @@ impl Feed {
                 None
             }
             // The place is the start: a list that stopped in the middle is no list.
-            Err(failure) => Some(self.failed(failure)),
+            Err(failure) => self.failed(failure),
         }
     }
 
@@ -268,9 +268,9 @@ impl Feed {
             Ok(None) => {
                 self.endless_lists += 1;
                 self.streams_lists = self.endless_lists < 2;
-                return Some(self.failed(Failure::EndedAtOnce));
+                return self.failed(Failure::EndedAtOnce);
             }
-            Err(failure) => return Some(self.failed(failure)),
+            Err(failure) => return self.failed(failure),
         };
         match event {
             WatchEvent::Added(raw) | WatchEvent::Modified(raw) => {
@@ -292,8 +292,8 @@ impl Feed {
                 Some(Step::End(version))
             }
             // No list names what is gone. What does is not a list, and is asked for again.
-            WatchEvent::Deleted(_) => Some(self.failed(Failure::EndedAtOnce)),
-            WatchEvent::Error(status) => Some(self.failed(Failure::InWatch(status))),
+            WatchEvent::Deleted(_) => self.failed(Failure::EndedAtOnce),
+            WatchEvent::Error(status) => self.failed(Failure::InWatch(status)),
         }
     }
 
@@ -307,7 +307,7 @@ impl Feed {
                 };
                 None
             }
-            Err(failure) => Some(self.failed_at(version, failure)),
+            Err(failure) => self.failed_at(version, failure),
         }
     }
 
@@ -315,13 +315,13 @@ impl Feed {
         let event = match event(&mut watch).await {
             Ok(Some(event)) => event,
             Ok(None) if since.elapsed() < TOO_SOON => {
-                return Some(self.failed_at(at, Failure::EndedAtOnce));
+                return self.failed_at(at, Failure::EndedAtOnce);
             }
             Ok(None) => {
                 self.place = Place::At(at);
                 return None;
             }
-            Err(failure) => return Some(self.failed_at(at, failure)),
+            Err(failure) => return self.failed_at(at, failure),
         };
         self.failures = 0;
         let (version, step) = match event {
@@ -331,7 +331,7 @@ impl Feed {
             WatchEvent::Deleted(raw) => (raw.version().to_owned(), Some(Step::Delete(raw))),
             WatchEvent::Bookmark(mark) => (mark.metadata.resource_version, None),
             WatchEvent::Error(status) => {
-                return Some(self.failed_at(at, Failure::InWatch(status)));
+                return self.failed_at(at, Failure::InWatch(status));
             }
         };
         let version = if version.is_empty() { at } else { version };
@@ -370,28 +370,23 @@ impl Feed {
     }
 
     /// Notes a failure after which the place is the start.
-    fn failed(&mut self, failure: Failure) -> Step {
+    fn failed(&mut self, failure: Failure) -> Option<Step> {
         let now = Instant::now();
-        if code(&failure) == Some(404) {
-            self.chosen = (self.chosen + 1) % self.versions.len();
-            let looked_everywhere = self.chosen == 0;
-            let pause = if looked_everywhere {
-                LOOK_AGAIN
-            } else {
-                Duration::ZERO
-            };
-            self.pace.absent(now, pause);
-            return match looked_everywhere {
-                true => Step::Absent,
-                false => Step::Failed(failure),
-            };
+        if code(&failure) != Some(404) {
+            self.pace.failed(now, retry_after(&failure));
+            return Some(Step::Failed(failure));
         }
-        self.pace.failed(now, retry_after(&failure));
-        Step::Failed(failure)
+        self.chosen = (self.chosen + 1) % self.versions.len();
+        if self.chosen > 0 {
+            self.pace.absent(now, Duration::ZERO);
+            return None;
+        }
+        self.pace.absent(now, LOOK_AGAIN);
+        Some(Step::Absent)
     }
 
     /// Notes a failure after which the feed goes on where it was, if the server lets it.
-    fn failed_at(&mut self, version: String, failure: Failure) -> Step {
+    fn failed_at(&mut self, version: String, failure: Failure) -> Option<Step> {
         self.failures += 1;
         // 410: too old a version; 504: one of the future, after the server was set back; 400: none.
         let unknown_here = matches!(code(&failure), Some(400 | 404 | 410 | 504));
@@ -417,10 +412,12 @@ fn said<T>(answer: kube::Result<T>) -> Result<T, Failure> {
 
 fn status(failure: &Failure) -> Option<&Status> {
     match failure {
-        Failure::Said(error) => match &**error {
-            Error::Api(status) => Some(status),
-            _ => None,
-        },
+        Failure::Said(error) => {
+            let Error::Api(status) = &**error else {
+                return None;
+            };
+            Some(status)
+        }
         Failure::InWatch(status) => Some(status),
         Failure::Silent | Failure::EndedAtOnce => None,
     }

@@ -154,23 +154,19 @@ impl Raw {
 
 /// The manifest without what nobody reads: an edit of anything else is no edit here.
 fn trimmed(row: &Row, mut fields: Map<String, Value>) -> Value {
-    let metadata = fields.remove("metadata");
+    let mut metadata = fields.remove("metadata");
     let kept = ["apiVersion", "kind"].map(|name| (name, fields.remove(name)));
     (row.trim)(&mut fields);
     for (name, value) in kept {
         fields.extend(value.map(|value| (name.to_owned(), value)));
     }
-    let metadata = metadata.map(|metadata| match metadata {
-        Value::Object(mut metadata) => {
-            metadata.retain(|name, _| match &**name {
-                "name" | "namespace" | "creationTimestamp" => true,
-                "labels" => row.keeps_labels,
-                _ => false,
-            });
-            Value::Object(metadata)
-        }
-        other => other,
-    });
+    if let Some(Value::Object(metadata)) = &mut metadata {
+        metadata.retain(|name, _| match &**name {
+            "name" | "namespace" | "creationTimestamp" => true,
+            "labels" => row.keeps_labels,
+            _ => false,
+        });
+    }
     fields.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
     Value::Object(fields)
 }

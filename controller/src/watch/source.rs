@@ -65,6 +65,8 @@ pub(super) struct Source {
 #[derive(Debug, Default)]
 struct State {
     roster: Roster,
+    /// Whether it has been said to be listed.
+    is_listed: bool,
     held: Option<Held>,
     /// What failed, as it was said last: it is not said twice.
     failing: Option<String>,
@@ -118,6 +120,7 @@ impl Source {
                 }
                 let version = number(&version);
                 self.send(News::Listed { version }).await?;
+                state.is_listed = true;
             }
             Step::Put(raw) => {
                 if let Some(name) = self.name(&raw) {
@@ -183,7 +186,10 @@ impl Source {
     async fn absent(&self, state: &mut State) -> Sent {
         state.roster.hold_all();
         if self.row.is_optional {
-            return self.send(News::Listed { version: 0 }).await;
+            return match std::mem::replace(&mut state.is_listed, true) {
+                true => Ok(()),
+                false => self.send(News::Listed { version: 0 }).await,
+            };
         }
         self.failing(state, "the API server does not know the kind".to_owned())
             .await
