@@ -12,7 +12,20 @@ pub mod watch;
 
 pub mod publish;
 
+pub mod stream;
+
+pub mod ca;
+pub mod token;
+
 pub mod proxies;
+pub mod relay;
+
+pub mod bootstrap;
+pub mod holder;
+mod secrets;
+
+pub mod admin;
+pub mod metrics;
 
 pub mod cli;
 pub mod run;
