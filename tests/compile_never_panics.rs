@@ -249,6 +249,8 @@ fn manifests_without_any_sense_are_refused_one_by_one() {
         "Function",
         "Service",
         "EndpointSlice",
+        "Namespace",
+        "ReferenceGrant",
     ];
     let cases = (select(kinds.to_vec()), odd_text(), odd_value(), odd_text());
     let outcome = runner(400).run(&cases, |(kind, field, value, name)| {

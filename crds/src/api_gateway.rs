@@ -1,5 +1,7 @@
 //! ApiGateway: where requests come in, who may attach routes, and the bounds put on every request.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,7 +43,8 @@ pub struct ApiGatewaySpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub listeners: Vec<Listener>,
-    /// From which namespaces ApiRoutes may attach; any entry admits. Default: the gateway's own.
+    /// From which namespaces ApiRoutes may attach, and under which hosts; any entry admits.
+    /// Default: the gateway's own namespace, under any host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub allow: Vec<Allow>,
@@ -93,12 +96,35 @@ pub enum Protocol {
     HTTP,
 }
 
-/// Admits the routes of some namespaces.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+/// Admits the routes of some namespaces, under some hosts or under any.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = kube::core::Rule::new(
+    "has(self.selector) == (self.namespaces == 'Selector')"
+).message("selector goes with namespaces: Selector, and only with it"))]
 pub struct Allow {
-    /// `Same`: the gateway's own namespace. `All`: every namespace.
+    /// `Same`: the gateway's own namespace. `All`: every namespace. `Selector`: those that
+    /// `selector` selects.
     pub namespaces: Namespaces,
+    /// The namespaces, by their labels. Every namespace has the label
+    /// `kubernetes.io/metadata.name`, with its name as the value; nobody can give it another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<NamespaceSelector>,
+    /// What these namespaces may claim: hosts, each exact or with a leading `*.` for every host
+    /// below. A route is served only under those of its hosts that an entry for its namespace
+    /// covers, and a route that names no host needs an entry without `hostnames`. Default: any
+    /// host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(
+            length(min = 1, max = 253),
+            regex(
+                pattern = "^(\\*\\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*$"
+            )
+        )
+    )]
+    pub hostnames: Option<Vec<String>>,
 }
 
 /// A choice of namespaces.
@@ -108,6 +134,59 @@ pub enum Namespaces {
     Same,
     /// Every namespace.
     All,
+    /// Those with certain labels.
+    Selector,
+}
+
+/// Selects namespaces by their labels: all that is said here must hold. It works as the label
+/// selectors of Kubernetes
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>),
+/// but an empty one is refused: to admit every namespace is `namespaces: All`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = kube::core::Rule::new(
+    "(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)"
+).message("at least one of matchLabels and matchExpressions; every namespace is namespaces: All"))]
+pub struct NamespaceSelector {
+    /// Labels that a namespace must have, with these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub match_labels: BTreeMap<String, String>,
+    /// What else must hold of the labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+/// What must hold of one label.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = kube::core::Rule::new(
+    "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)"
+).message("values go with In and NotIn, and only with them"))]
+pub struct LabelRequirement {
+    /// Key of the label.
+    #[schemars(length(min = 1, max = 317))]
+    pub key: String,
+    /// How the label is looked at.
+    pub operator: LabelOperator,
+    /// The values of `In` and `NotIn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub values: Vec<String>,
+}
+
+/// How a label is looked at.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum LabelOperator {
+    /// It is there, with one of the values.
+    In,
+    /// It is not there, or with none of the values.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// It is not there.
+    DoesNotExist,
 }
 
 /// Whose word counts for the client's address.

@@ -15,10 +15,10 @@ use crate::reference::{FunctionRef, ServiceRef};
     "[has(self.function), has(self.service), has(self.url)].filter(x, x).size() == 1"
 ).message("exactly one of function, service and url"))]
 pub struct Backend {
-    /// A Function of this namespace, called with an event.
+    /// A Function, called with an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionRef>,
-    /// A port of a Service of this namespace; its ready endpoints share the requests.
+    /// A port of a Service; its ready endpoints share the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
     /// Any HTTP endpoint, as `http://host[:port][/path]`. Its path is put in front of the

@@ -20,6 +20,7 @@
 pub mod api_gateway;
 pub mod api_route;
 pub mod function;
+pub mod reference_grant;
 
 pub mod integrate;
 pub mod route;
@@ -31,6 +32,7 @@ pub mod value;
 pub use api_gateway::ApiGateway;
 pub use api_route::ApiRoute;
 pub use function::Function;
+pub use reference_grant::ReferenceGrant;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -22,13 +22,21 @@ pub struct GatewayRef {
     pub listener: Option<String>,
 }
 
-/// A Function of the route's own namespace.
+/// A Function.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionRef {
     /// Name of the Function.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Namespace of the Function. Default: the route's own. Another namespace must permit it with a
+    /// Gateway API ReferenceGrant, from ApiRoute of `tollgate.dev` to Function of `tollgate.dev`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub namespace: Option<String>,
     /// Format of the event that the function receives. `v2`, the default, is the AWS HTTP API
     /// payload format 2.0
     /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
@@ -45,13 +53,21 @@ pub enum EventFormat {
     V2,
 }
 
-/// A port of a Service of the route's own namespace.
+/// A port of a Service.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
     /// Name of the Service.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
+    /// Namespace of the Service. Default: the route's own. Another namespace must permit it with a
+    /// Gateway API ReferenceGrant, from ApiRoute of `tollgate.dev` to Service of the core group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub namespace: Option<String>,
     /// Number or name of a port of the Service.
     pub port: IntOrString,
 }

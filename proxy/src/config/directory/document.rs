@@ -252,7 +252,7 @@ fn kind_of(manifest: &Value) -> Result<Found, String> {
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     if let Some(found) = Kind::ALL
         .into_iter()
-        .find(|known| known.as_str() == kind && known.api_version() == api_version)
+        .find(|known| known.as_str() == kind && known.api_versions().contains(&api_version))
     {
         return Ok(Found::Kind(found));
     }
@@ -268,6 +268,9 @@ fn kind_of(manifest: &Value) -> Result<Found, String> {
         ("discovery.k8s.io", "EndpointSlice") => Err(format!(
             "EndpointSlice is not read at version {version:?}, only at v1"
         )),
+        ("gateway.networking.k8s.io", "ReferenceGrant") => Err(format!(
+            "ReferenceGrant is not read at version {version:?}, only at v1 and v1beta1"
+        )),
         _ => Ok(Found::NotRead),
     }
 }
@@ -281,11 +284,19 @@ fn identify(kind: Kind, manifest: &mut Value) -> Result<ObjectRef, String> {
     let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) else {
         return Err(format!("{what} without metadata: expected metadata.name"));
     };
-    let namespace = match metadata.get("namespace") {
-        None | Some(Value::Null) => NAMESPACE.to_owned(),
-        Some(Value::String(text)) if text.is_empty() => NAMESPACE.to_owned(),
-        Some(Value::String(text)) => text.clone(),
+    let written = match metadata.get("namespace") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(text)) => text,
         Some(_) => return Err(format!("{what}: metadata.namespace: expected a text")),
+    };
+    let namespace = match (kind.is_namespaced(), written) {
+        (true, "") => NAMESPACE.to_owned(),
+        (true, _) | (false, "") => written.to_owned(),
+        (false, _) => {
+            return Err(format!(
+                "{what}: metadata.namespace: this kind is in no namespace"
+            ));
+        }
     };
     let object = match metadata.get("name") {
         Some(Value::String(name)) if !name.is_empty() => ObjectRef::new(kind, &namespace, name),
@@ -294,7 +305,9 @@ fn identify(kind: Kind, manifest: &mut Value) -> Result<ObjectRef, String> {
         }
         Some(_) => return Err(format!("{what}: metadata.name: expected a text")),
     };
-    metadata.insert("namespace".into(), Value::String(namespace));
+    if kind.is_namespaced() {
+        metadata.insert("namespace".into(), Value::String(namespace));
+    }
     Ok(object)
 }
 
