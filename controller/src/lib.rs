@@ -14,6 +14,12 @@ pub mod publish;
 
 pub mod proxies;
 
+pub mod holder;
+pub mod lease;
+
+#[cfg(test)]
+mod fake_api;
+
 /// The service of the push protocol; its messages are in `tollgate_snapshot::wire`.
 #[allow(
     missing_docs,
