@@ -17,6 +17,9 @@ pub mod proxies;
 pub mod holder;
 pub mod lease;
 
+pub mod events;
+pub mod status;
+
 #[cfg(test)]
 mod fake_api;
 
