@@ -30,6 +30,15 @@ pub mod metrics;
 pub mod cli;
 pub mod run;
 
+pub mod holder;
+pub mod lease;
+
+pub mod events;
+pub mod status;
+
+#[cfg(test)]
+mod fake_api;
+
 /// The service of the push protocol; its messages are in `tollgate_snapshot::wire`.
 #[allow(
     missing_docs,
