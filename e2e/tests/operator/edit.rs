@@ -40,12 +40,12 @@ async fn what_is_applied_edited_and_deleted_reaches_the_proxy_and_is_reported() 
     proxy.until("the edit is served", body("two")).await;
     until_condition(cluster, &path, "Programmed", ("True", "Programmed")).await;
 
-    // The schema can't see that the two have one place.
+    // The schema can't see that two parameters have one name.
     let mut bad: serde_json::Value =
         serde_json::from_str(&route(&shop, "products", "three")).unwrap();
-    bad["spec"]["rules"][0]["match"] = json!([{"path": "/a/{x}"}, {"path": "/a/{y}"}]);
+    bad["spec"]["rules"][0]["match"] = json!([{"path": "/{x}/{x}"}]);
     apply(cluster, &bad.to_string());
-    until_condition(cluster, &path, "Accepted", ("False", "Duplicate")).await;
+    until_condition(cluster, &path, "Accepted", ("False", "Invalid")).await;
     assert!(body("two")(&proxy.now()), "the version before goes on");
     apply(cluster, &route(&shop, "products", "four"));
     proxy

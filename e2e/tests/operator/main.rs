@@ -22,11 +22,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tollgate_e2e::Cluster;
 
 /// Ten times what a busy machine takes for the slowest of all this.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How often something that can't be followed is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -99,25 +99,26 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMu
 /// Waits until a condition of an object of ours is as it should be: its status and reason.
 async fn until_condition(cluster: &Cluster, path: &str, condition: &str, expected: (&str, &str)) {
     let path = format!("/apis/tollgate.dev/v1alpha1/namespaces/{path}");
-    let last = std::cell::RefCell::new(Value::Null);
-    let found = tokio::time::timeout(
-        DEADLINE,
-        until("the condition", || async {
-            let object = cluster.admin().get(&path).unwrap().object().ok()?;
-            last.replace(object["status"].clone());
-            let conditions = object["status"]["conditions"].as_array()?;
-            let found = conditions.iter().find(|c| c["type"] == *condition)?;
-            let current = found["observedGeneration"] == object["metadata"]["generation"];
-            let fits = found["status"] == *expected.0 && found["reason"] == *expected.1;
-            (current && fits).then_some(())
-        }),
-    );
-    let found = found.await;
-    assert!(
-        found.is_ok(),
-        "{path}: {condition} is not {expected:?}: {:#}",
-        last.borrow()
-    );
+    let started = Instant::now();
+    loop {
+        let object = cluster.admin().get(&path).unwrap().object().unwrap();
+        let conditions = object["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let fits = conditions.any(|found| {
+            found["type"] == *condition
+                && found["observedGeneration"] == object["metadata"]["generation"]
+                && (found["status"] == *expected.0 && found["reason"] == *expected.1)
+        });
+        if fits {
+            return;
+        }
+        let waited = started.elapsed();
+        assert!(
+            waited < DEADLINE,
+            "{path}: {condition} is not {expected:?}: {object:#}"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn gateway(namespace: &str, name: &str) -> String {

@@ -6,10 +6,11 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tollgate_controller::run::{self, Listeners, Options};
 use tollgate_e2e::Cluster;
+use tracing_subscriber::EnvFilter;
 
 const ACCOUNT: &str = "tollgate-controller";
 
@@ -30,11 +31,16 @@ impl Operator {
         pod: &str,
         watched: &str,
     ) -> Self {
+        // What went wrong is in the operators' own words: RUST_LOG=info shows them.
+        let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+        // Another test may have begun it.
+        let _ = log.with_test_writer().try_init();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = Listeners::bind(loopback, loopback).await.unwrap();
         let address = |listener: &TcpListener| listener.local_addr().unwrap();
         let (push, admin) = (address(&listeners.push), address(&listeners.admin));
-        let token = token(cluster, namespace, ACCOUNT, json!({}));
+        let bound = make_pod(cluster, namespace, ACCOUNT, pod);
+        let token = token(cluster, namespace, ACCOUNT, &bound);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &token).unwrap();
         let options = Options {
@@ -111,18 +117,23 @@ pub(crate) fn install(cluster: &Cluster) -> String {
     namespace
 }
 
-/// A token of a ServiceAccount for the operator.
-pub(crate) fn token(
-    cluster: &Cluster,
-    namespace: &str,
-    account: &str,
-    bound: serde_json::Value,
-) -> String {
-    let mut request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                             "spec": {"audiences": ["tollgate"]}});
-    if bound.get("kind").is_some() {
-        request["spec"]["boundObjectRef"] = bound;
-    }
+/// Makes a pod, as the API server knows it: it never runs, there are no nodes. What a token that is
+/// bound to it names.
+pub(crate) fn make_pod(cluster: &Cluster, namespace: &str, account: &str, name: &str) -> Value {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"serviceAccountName": account,
+                 "containers": [{"name": "main", "image": "none"}]}});
+    crate::apply(cluster, &pod.to_string());
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+    let pod = cluster.admin().get(&path).unwrap().object().unwrap();
+    json!({"kind": "Pod", "apiVersion": "v1", "name": name, "uid": pod["metadata"]["uid"]})
+}
+
+/// A token of a pod's ServiceAccount for the operator.
+pub(crate) fn token(cluster: &Cluster, namespace: &str, account: &str, bound: &Value) -> String {
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                         "spec": {"audiences": ["tollgate"], "boundObjectRef": bound}});
     ask_for_token(cluster, namespace, account, &request)
 }
 
@@ -133,12 +144,7 @@ fn kubernetes_token(cluster: &Cluster, namespace: &str) -> String {
     ask_for_token(cluster, namespace, ACCOUNT, &request)
 }
 
-fn ask_for_token(
-    cluster: &Cluster,
-    namespace: &str,
-    account: &str,
-    request: &serde_json::Value,
-) -> String {
+fn ask_for_token(cluster: &Cluster, namespace: &str, account: &str, request: &Value) -> String {
     let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
     let answer = cluster
         .admin()

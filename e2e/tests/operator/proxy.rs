@@ -19,17 +19,19 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint},
 };
 
-use crate::{DEADLINE, operator::token};
+use crate::{
+    DEADLINE,
+    operator::{make_pod, token},
+};
 
 /// What it runs, by id: the payload.
 pub(crate) type Running = BTreeMap<String, Value>;
 
-/// A pod of a gateway, as the API server knows it. It never runs: there are no nodes.
+/// A pod of a gateway, as the API server knows it.
 pub(crate) struct Pod {
     namespace: String,
-    gateway: String,
-    name: String,
-    uid: String,
+    account: String,
+    bound: Value,
 }
 
 impl Pod {
@@ -39,8 +41,6 @@ impl Pod {
         let name = format!("{account}-1");
         let manifests = [
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}),
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
-                "serviceAccountName": account, "containers": [{"name": "proxy", "image": "none"}]}}),
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": account},
                    "spec": {"clusterIP": "None", "ports": [{"port": 80}]}}),
         ];
@@ -48,30 +48,21 @@ impl Pod {
             manifest["metadata"]["namespace"] = namespace.into();
             crate::apply(cluster, &manifest.to_string());
         }
-        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
-        let pod = cluster.admin().get(&path).unwrap().object().unwrap();
-        let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
+        let bound = make_pod(cluster, namespace, &account, &name);
+        let mut target = bound.clone();
+        target["namespace"] = namespace.into();
         let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"name": name, "namespace": namespace,
                          "labels": {"kubernetes.io/service-name": account}},
             "addressType": "IPv4", "ports": [{"port": 80}],
             "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": true},
-                           "targetRef": {"kind": "Pod", "name": name, "namespace": namespace,
-                                         "uid": uid}}]});
+                           "targetRef": target}]});
         crate::apply(cluster, &slice.to_string());
         Self {
             namespace: namespace.to_owned(),
-            gateway: gateway.to_owned(),
-            name,
-            uid,
+            account,
+            bound,
         }
-    }
-
-    /// A token bound to it.
-    fn token(&self, cluster: &Cluster) -> String {
-        let bound = json!({"kind": "Pod", "apiVersion": "v1", "name": self.name, "uid": self.uid});
-        let account = format!("tollgate-{}", self.gateway);
-        token(cluster, &self.namespace, &account, bound)
     }
 
     /// Dials an operator of the namespace `home`, and runs what it sends.
@@ -95,7 +86,8 @@ impl Pod {
         });
         out.send(said(hello)).await.unwrap();
         let mut request = Request::new(ReceiverStream::new(messages));
-        let bearer = format!("Bearer {}", self.token(cluster));
+        let token = token(cluster, &self.namespace, &self.account, &self.bound);
+        let bearer = format!("Bearer {token}");
         request
             .metadata_mut()
             .insert("authorization", bearer.parse().unwrap());
