@@ -24,6 +24,9 @@ pub mod bootstrap;
 pub mod holder;
 mod secrets;
 
+#[cfg(test)]
+mod fake;
+
 pub mod admin;
 pub mod metrics;
 

@@ -211,4 +211,4 @@ fn gateway_of(user: &str) -> Option<ObjectName> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
