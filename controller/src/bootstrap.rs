@@ -179,4 +179,4 @@ async fn owner(client: &Client, gateway: &ObjectName) -> Result<Option<OwnerRefe
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
     server::conn::http1,
@@ -41,13 +41,16 @@ pub(crate) struct State {
     pub(crate) writes: AtomicUsize,
 }
 
-type Body = BoxBody<Bytes, Infallible>;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 impl FakeApi {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
-        let client = Client::try_from(Config::new(uri.parse().unwrap())).unwrap();
+        let mut config = Config::new(uri.parse().unwrap());
+        // A test says how often.
+        config.default_retry = false;
+        let client = Client::try_from(config).unwrap();
         let state = Arc::new(State {
             objects: watch::Sender::default(),
             tokens: Mutex::default(),
@@ -202,7 +205,7 @@ impl State {
             Some((lines, (objects, path)))
         });
         let frames = events.map(|lines| Ok(Frame::data(Bytes::from(lines))));
-        Response::new(BodyExt::boxed(StreamBody::new(frames.boxed_sync())))
+        Response::new(StreamBody::new(frames).boxed_unsync())
     }
 
     /// `replaces`: whether it must be there before.
@@ -229,7 +232,7 @@ impl State {
 }
 
 fn json(status: u16, value: Value) -> Response<Body> {
-    let body = Full::new(Bytes::from(value.to_string())).boxed();
+    let body = Full::new(Bytes::from(value.to_string())).boxed_unsync();
     let response = Response::builder().status(status);
     response
         .header("content-type", "application/json")
@@ -238,11 +241,16 @@ fn json(status: u16, value: Value) -> Response<Body> {
 }
 
 fn failure(code: u16, message: &str) -> Response<Body> {
+    let reason = match code {
+        404 => "NotFound",
+        409 => "Conflict",
+        _ => "",
+    };
     json(
         code,
         json!({
             "apiVersion": "v1", "kind": "Status", "status": "Failure",
-            "message": message, "reason": "", "code": code,
+            "message": message, "reason": reason, "code": code,
         }),
     )
 }

@@ -45,8 +45,9 @@ fn report(root: u8) -> ProxyReport {
     }
 }
 
-fn root(proxies: &Proxies) -> Option<(bool, u8)> {
-    let table = proxies.now();
+type Table = OrdMap<PodUid, Arc<Proxy>>;
+
+fn root(table: &Table) -> Option<(bool, u8)> {
     let proxy = table.get(&uid())?;
     Some((proxy.local, proxy.root.unwrap().as_bytes()[0]))
 }
@@ -84,8 +85,7 @@ async fn the_holder_learns_what_another_replicas_proxies_run() {
     assert_eq!(known.refused, told.refused);
 
     proxies.set(&uid(), proxy(1, 2));
-    port.until(|_| root(&port.proxies) == Some((false, 2)))
-        .await;
+    port.until(|table| root(table) == Some((false, 2))).await;
     proxies.remove(&uid(), 1);
     port.until(|table| table.is_empty()).await;
 
@@ -130,7 +130,7 @@ impl Holding {
 
     async fn until(&self, expected: Option<(bool, u8)>) {
         let mut table = self.proxies.follow();
-        let held = table.wait_for(|_| root(&self.proxies) == expected);
+        let held = table.wait_for(|table| root(table) == expected);
         held.await.unwrap();
     }
 }
@@ -151,7 +151,7 @@ async fn what_is_known_first_hand_is_not_overruled_and_comes_back_from_the_relay
         .wait_for(|table| table.contains_key("other"))
         .await
         .unwrap();
-    assert_eq!(root(&holding.proxies), Some((true, 1)));
+    assert_eq!(root(&holding.proxies.now()), Some((true, 1)));
     // The proxy has moved, and its old stream ends at last.
     holding.proxies.remove(&uid(), 7);
     holding.until(Some((false, 2))).await;
@@ -165,7 +165,7 @@ async fn a_relay_that_breaks_off_is_remembered_for_a_moment() {
     let began = tokio::time::Instant::now();
     drop(holding.reports);
     holding.ended.await.unwrap().unwrap();
-    assert_eq!(root(&holding.proxies), Some((false, 2)));
+    assert_eq!(root(&holding.proxies.now()), Some((false, 2)));
     let mut table = holding.proxies.follow();
     table.wait_for(OrdMap::is_empty).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(10));

@@ -38,7 +38,7 @@ async fn is_served(port: &Port) {
     timeout(SOON, served).await.unwrap();
 }
 
-async fn tls(port: &Port, alpn: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+async fn tls(port: &Port, alpn: &[u8]) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let bundle = port.certificates.bundle().borrow().clone().unwrap();
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
