@@ -1,18 +1,18 @@
 //! Compile has no history: whatever the edits that led to some objects, the result is that of
 //! compiling those objects from scratch; and its deltas, replayed, give that result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{
     collection::vec,
     prelude::{Strategy, any, prop_oneof},
     sample::select,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::TestCaseError,
 };
 use tollgate_compile::{
-    Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Verdict, compile,
+    Change, Compiled, Compiler, Delta, Kind, Object, ObjectRef, Standing, compile,
 };
-use tollgate_tests::manifests;
+use tollgate_tests::{manifests, property::runner};
 
 /// Objects of few names and few ways to differ, so that they meet.
 fn object() -> impl Strategy<Value = String> {
@@ -22,6 +22,8 @@ fn object() -> impl Strategy<Value = String> {
         1 => service(),
         1 => slice(),
         1 => function(),
+        1 => described_namespace(),
+        1 => grant(),
     ]
 }
 
@@ -51,6 +53,7 @@ fn route() -> impl Strategy<Value = String> {
             "[{name: a}]",
             "[{name: a}, {name: b}]",
             "[{name: a}, {name: b, listener: two}]",
+            "[{name: a, namespace: infra}]",
         ],
         &["[{name: a, namespace: infra}, {name: c}]", "[]"],
     );
@@ -83,6 +86,8 @@ fn rule(name: &'static str) -> impl Strategy<Value = String> {
             "backends: [{service: {name: a, port: 80}}]",
             "backends: [{service: {name: b, port: web}}]",
             "backends: [{function: {name: a}}, {service: {name: c, port: 80}}]",
+            "backends: [{service: {name: a, namespace: infra, port: 80}}]",
+            "backends: [{function: {name: a, namespace: infra}}]",
         ],
         &["backends: {}"],
     );
@@ -104,7 +109,16 @@ fn gateway() -> impl Strategy<Value = String> {
             "5",
         ],
     );
-    let allow = mostly(&["[]", "[{namespaces: All}]"], &["[{namespaces: None}]"]);
+    let allow = mostly(
+        &[
+            "[]",
+            "[{namespaces: All}]",
+            "[{namespaces: All, hostnames: [a.example.com]}]",
+            "[{namespaces: Selector, selector: {matchLabels: {team: x}}}]",
+            "[{namespaces: Same}, {namespaces: Selector, selector: {matchExpressions: [{key: team, operator: NotIn, values: [x]}]}, hostnames: [\"*.example.com\"]}]",
+        ],
+        &["[{namespaces: None}]", "[{namespaces: Selector}]"],
+    );
     let count = mostly(&["1", "2"], &["0"]);
     (metadata(), listeners, allow, count).prop_map(|(metadata, listeners, allow, count)| {
         format!(
@@ -164,16 +178,49 @@ fn function() -> impl Strategy<Value = String> {
     })
 }
 
+fn described_namespace() -> impl Strategy<Value = String> {
+    let labels = mostly(&["{}", "{team: x}", "{team: y}"], &["{team: 5}"]);
+    (namespace(), labels).prop_map(|(name, labels)| {
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {labels}}}\n")
+    })
+}
+
+fn grant() -> impl Strategy<Value = String> {
+    let from = mostly(
+        &[
+            "[{group: tollgate.dev, kind: ApiRoute, namespace: shop}]",
+            "[{group: tollgate.dev, kind: ApiRoute, namespace: infra}]",
+            "[{group: apps, kind: ApiRoute, namespace: shop}]",
+        ],
+        &["[]", "5"],
+    );
+    let to = mostly(
+        &[
+            "[{group: \"\", kind: Service}, {group: tollgate.dev, kind: Function}]",
+            "[{group: \"\", kind: Service, name: a}]",
+            "[{group: tollgate.dev, kind: Function, name: b}]",
+        ],
+        &["[{kind: Service}]"],
+    );
+    let names = (
+        select(vec!["a", "b"]),
+        select(vec!["infra", "infra", "shop"]),
+    );
+    (names, from, to).prop_map(|((name, namespace), from, to)| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  from: {from}\n  to: {to}\n"
+        )
+    })
+}
+
 fn removal() -> impl Strategy<Value = Change> {
-    let kinds = vec![
-        Kind::ApiGateway,
-        Kind::ApiRoute,
-        Kind::Function,
-        Kind::Service,
-        Kind::EndpointSlice,
-    ];
-    (select(kinds), namespace(), select(vec!["a", "b", "c"]))
-        .prop_map(|(kind, namespace, name)| Change::Remove(ObjectRef::new(kind, namespace, name)))
+    let names = (namespace(), select(vec!["a", "b", "c"]));
+    (select(Kind::ALL.to_vec()), names).prop_map(|(kind, (namespace, name))| {
+        Change::Remove(match kind.is_namespaced() {
+            true => ObjectRef::new(kind, namespace, name),
+            false => ObjectRef::new(kind, "", namespace),
+        })
+    })
 }
 
 fn edit() -> impl Strategy<Value = Change> {
@@ -189,12 +236,12 @@ fn name(change: &Change) -> ObjectRef {
 }
 
 fn replay(delta: Delta, onto: &mut Compiled) {
-    for (id, verdict) in delta.units {
+    for (id, standing) in delta.units {
         onto.units.remove(&id);
         onto.held.remove(&id);
-        match verdict {
-            Some(Verdict::Unit(unit)) => drop(onto.units.insert(id, unit)),
-            Some(Verdict::Held { stand_in }) => drop(onto.held.insert(id, stand_in)),
+        match standing {
+            Some(Standing::Unit(unit)) => drop(onto.units.insert(id, unit)),
+            Some(Standing::Held { stand_in }) => drop(onto.held.insert(id, stand_in)),
             None => {}
         }
     }
@@ -220,14 +267,6 @@ fn check(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
         proptest::prop_assert_eq!(&replayed, &scratch);
     }
     Ok(())
-}
-
-fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
 }
 
 #[test]
@@ -257,6 +296,87 @@ fn an_edit_that_changes_nothing_says_nothing() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+const CALLS_STOCK: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: stock}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiGateway
+metadata: {name: a, namespace: shop}
+spec: {listeners: [{name: one, port: 80, protocol: HTTP}]}
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: ApiRoute
+metadata: {name: a, namespace: shop}
+spec:
+  gateways: [{name: a}, {name: b}, {name: c, namespace: stock}]
+  rules: [{name: one, match: [{path: /}], backends: [{service: {name: a, namespace: stock,
+    port: 80}}]}]
+";
+
+const GRANT: &str = "\
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: a, namespace: stock}
+spec:
+  from: [{group: tollgate.dev, kind: ApiRoute, namespace: shop}]
+  to: [{group: \"\", kind: Service}]
+";
+
+/// Whether each unit that a delta names is there after it.
+fn there(delta: &Delta) -> Vec<(String, bool)> {
+    let units = delta.units.iter();
+    let there = units.map(|(id, unit)| (id.to_string(), unit.is_some()));
+    there.collect()
+}
+
+#[test]
+fn a_grant_opens_a_rule_and_its_removal_closes_it_again() {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(manifests::changes(CALLS_STOCK));
+    let closed = compiler.compiled();
+    let opened = compiler.apply_all(manifests::changes(GRANT));
+    let (route, endpoints) = ("route/shop/a".to_owned(), "endpoints/stock/a".to_owned());
+    assert_eq!(
+        there(&opened),
+        [(route.clone(), true), (endpoints.clone(), true)]
+    );
+    let grant = ObjectRef::new(Kind::ReferenceGrant, "stock", "a");
+    let shut = compiler.apply(Change::Remove(grant));
+    assert_eq!(there(&shut), [(route, true), (endpoints, false)]);
+    assert_eq!(compiler.compiled(), closed);
+}
+
+#[test]
+fn labels_that_no_gateway_looks_at_are_no_news() {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(manifests::changes(CALLS_STOCK));
+    let labels = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: x}}\n";
+    assert_eq!(
+        compiler.apply_all(manifests::changes(labels)),
+        Delta::default()
+    );
+}
+
+#[test]
+fn the_gateways_of_a_route_are_those_that_it_names_and_that_exist() {
+    let mut compiler = Compiler::default();
+    compiler.apply_all(manifests::changes(CALLS_STOCK));
+    let route = ObjectRef::new(Kind::ApiRoute, "shop", "a");
+    let gateway = ObjectRef::new(Kind::ApiGateway, "shop", "a");
+    let only = BTreeSet::from([gateway.name.clone()]);
+    assert_eq!(compiler.gateways(&route.name), only);
+    assert!(compiler.unit(&route).is_some());
+    let broken = CALLS_STOCK.replace("name: one, match", "name: 5, match");
+    compiler.apply_all(manifests::changes(&broken));
+    assert_eq!(compiler.gateways(&route.name), only);
+    assert_eq!(compiler.unit(&route), None);
+    compiler.apply(Change::Remove(gateway));
+    assert!(compiler.gateways(&route.name).is_empty());
 }
 
 const READ_SERVICE: &str = "\

@@ -8,11 +8,10 @@ use proptest::{
     collection::vec,
     prelude::{Strategy, any, prop_oneof},
     sample::{Index, select},
-    test_runner::{Config, TestRunner},
 };
 use serde_json::{Map, Value, json};
 use tollgate_compile::{ObjectRef, compile};
-use tollgate_tests::manifests;
+use tollgate_tests::{manifests, property::runner};
 
 fn inputs() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
@@ -186,14 +185,6 @@ fn remove(manifest: &mut Value, path: &str) {
     }
 }
 
-fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
-}
-
 /// An object at fault has units or is held, and is told why: nothing vanishes in silence.
 #[test]
 fn mutated_values_are_compiled_or_refused() {
@@ -249,6 +240,8 @@ fn manifests_without_any_sense_are_refused_one_by_one() {
         "Function",
         "Service",
         "EndpointSlice",
+        "Namespace",
+        "ReferenceGrant",
     ];
     let cases = (select(kinds.to_vec()), odd_text(), odd_value(), odd_text());
     let outcome = runner(400).run(&cases, |(kind, field, value, name)| {

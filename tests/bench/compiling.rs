@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use arc_swap::ArcSwap;
 use serde_json::json;
-use tollgate_compile::{Change, Compiler, Delta, Kind, Object, Verdict};
+use tollgate_compile::{Change, Compiler, Delta, Kind, Object, Standing};
 use tollgate_proxy::{active::Active, config::adopt::Adopter};
 use tollgate_snapshot::{Unit, UnitChange, UnitId, UnitKind};
 
@@ -131,10 +131,10 @@ fn compiled(delta: &Delta) -> anyhow::Result<usize> {
         bail!("a good route has a problem: {problem}");
     }
     let mut count = 0;
-    for (id, verdict) in &delta.units {
-        match verdict.as_ref().with_context(|| format!("{id} is gone"))? {
-            Verdict::Unit(_) => count += usize::from(id.kind == UnitKind::Route),
-            Verdict::Held { .. } => bail!("{id} is held"),
+    for (id, standing) in &delta.units {
+        match standing.as_ref().with_context(|| format!("{id} is gone"))? {
+            Standing::Unit(_) => count += usize::from(id.kind == UnitKind::Route),
+            Standing::Held { .. } => bail!("{id} is held"),
         }
     }
     Ok(count)

@@ -11,8 +11,8 @@ use tollgate_snapshot::{ObjectName, route::Attachment};
 
 use crate::{
     Reason,
+    admission::{Admission, Claimable, NotAdmitted},
     findings::{Field, Findings},
-    gateway::Admission,
     hosts,
     resources::Lookup,
 };
@@ -33,10 +33,14 @@ pub(crate) fn attachments(
     let field = spec.key("gateways");
     let mut places = Places::new();
     for (i, reference) in gateways.iter().enumerate() {
+        let field = field.index(i);
         let gateway_namespace = reference.namespace.as_deref().unwrap_or(namespace);
         let gateway = ObjectName::new(gateway_namespace, &reference.name);
-        let found = admitted(namespace, &gateway, lookup)
-            .and_then(|admission| common_hosts(admission, reference.listener.as_deref(), hosts));
+        let listener = reference.listener.as_deref();
+        let found = admitted(namespace, &gateway, lookup).and_then(|(admission, claimable)| {
+            let given = given(namespace, &gateway, hosts, &claimable, field, findings);
+            common_hosts(admission, listener, &given)
+        });
         match found {
             Ok(found) => {
                 for (listener, hosts) in found {
@@ -44,7 +48,7 @@ pub(crate) fn attachments(
                     places.entry(place).or_default().extend(hosts);
                 }
             }
-            Err((reason, message)) => findings.add(reason, field.index(i), message),
+            Err((reason, message)) => findings.add(reason, field, message),
         }
     }
     let places = places.into_iter();
@@ -62,32 +66,65 @@ fn admitted<'a>(
     namespace: &str,
     gateway: &ObjectName,
     lookup: &mut Lookup<'a>,
-) -> Result<&'a Admission, Refused> {
-    match lookup.gateway(gateway) {
+) -> Result<(&'a Admission, Claimable), Refused> {
+    let admission = match lookup.gateway(gateway) {
+        Some(Some(admission)) => admission,
         None => {
             let message = format!("no ApiGateway {gateway}");
-            Err((Reason::GatewayNotFound, message))
+            return Err((Reason::GatewayNotFound, message));
         }
         // The proxies go on with an older version of the gateway, and with this route's.
         Some(None) => {
             let message = format!("ApiGateway {gateway} is refused and can't be read");
-            Err((Reason::ReferenceHeld, message))
+            return Err((Reason::ReferenceHeld, message));
         }
-        Some(Some(admission)) if admission.all_namespaces || *gateway.namespace == *namespace => {
-            Ok(admission)
-        }
-        Some(Some(_)) => {
+    };
+    match admission.claimable(gateway, namespace, lookup) {
+        Ok(claimable) => Ok((admission, claimable)),
+        Err(NotAdmitted::NoEntry) => {
             let message = format!("ApiGateway {gateway} admits no routes of namespace {namespace}");
             Err((Reason::NotAllowedByGateway, message))
         }
+        Err(NotAdmitted::NamespaceHeld) => {
+            let message = format!("Namespace {namespace} is refused and its labels can't be read");
+            Err((Reason::ReferenceHeld, message))
+        }
     }
+}
+
+/// Those of a route's hosts that its namespace may claim at a gateway; the others are problems.
+fn given<'a>(
+    namespace: &str,
+    gateway: &ObjectName,
+    hosts: &'a [String],
+    claimable: &Claimable,
+    field: Field<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<&'a str> {
+    let (given, refused): (Vec<&str>, Vec<&str>) = hosts
+        .iter()
+        .map(String::as_str)
+        .partition(|host| claimable.covers(host));
+    for host in refused {
+        let message = match host {
+            hosts::ANY => format!(
+                "ApiGateway {gateway} gives namespace {namespace} certain hosts only, and the \
+                 route names none"
+            ),
+            host => {
+                format!("ApiGateway {gateway} does not give host {host} to namespace {namespace}")
+            }
+        };
+        findings.add(Reason::HostnameNotAllowed, field, message);
+    }
+    given
 }
 
 /// The hosts that a route has at each listener, or why it has none.
 fn common_hosts(
     admission: &Admission,
     listener: Option<&str>,
-    hosts: &[String],
+    hosts: &[&str],
 ) -> Result<BTreeMap<String, BTreeSet<String>>, Refused> {
     if let Some(wanted) = listener
         && !admission.listeners.contains_key(wanted)
@@ -110,7 +147,7 @@ fn common_hosts(
             found.insert(name.clone(), common);
         }
     }
-    // A route without a well-formed host has a problem of its own already.
+    // A route without a well-formed host, or one that it may claim, has its problem already.
     if found.is_empty() && !hosts.is_empty() {
         let message = "no host of the route is among those of the listener".to_owned();
         return Err((Reason::NoMatchingHostname, message));

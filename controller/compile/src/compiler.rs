@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_snapshot::{Payload, Unit, UnitId, UnitKind, route::Route};
+use tollgate_snapshot::{ObjectName, Payload, Unit, UnitId, UnitKind, route::Route};
 
 use crate::{
-    Change, Compiled, Delta, Kind, Object, ObjectRef, Problem, Verdict,
+    Change, Compiled, Delta, Kind, Object, ObjectRef, Problem, Standing,
     endpoints::{self, Ports},
     findings::{Field, Findings},
-    function, gateway,
-    hold::Place,
+    function, gateway, grant,
+    hold::{self, Place},
     resources::{Lookup, Resources, Source},
     route,
     shadow::Overlaps,
@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 /// What is kept of one compiled object.
 #[derive(Debug, Default)]
 struct Output {
-    verdict: Option<Verdict>,
+    standing: Option<Standing>,
     problems: Vec<Problem>,
     shadowed: Vec<Problem>,
 }
@@ -83,11 +83,11 @@ impl Compiler {
     pub fn compiled(&self) -> Compiled {
         let mut compiled = Compiled::default();
         for (object, output) in &self.outputs {
-            match (unit_id(object), &output.verdict) {
-                (Some(id), Some(Verdict::Unit(unit))) => {
+            match (unit_id(object), &output.standing) {
+                (Some(id), Some(Standing::Unit(unit))) => {
                     compiled.units.insert(id, unit.clone());
                 }
-                (Some(id), Some(Verdict::Held { stand_in })) => {
+                (Some(id), Some(Standing::Held { stand_in })) => {
                     compiled.held.insert(id, stand_in.clone());
                 }
                 (None, _) | (_, None) => {}
@@ -98,6 +98,36 @@ impl Compiler {
             }
         }
         compiled
+    }
+
+    /// The unit that an object compiles to; none while it is refused, unknown, or needs none.
+    pub fn unit(&self, object: &ObjectRef) -> Option<&Unit> {
+        self.outputs.get(object).and_then(Output::unit)
+    }
+
+    /// Those of the gateways that a route names which exist, whether they admit it or not.
+    pub fn gateways(&self, route: &ObjectName) -> BTreeSet<ObjectName> {
+        let object = ObjectRef {
+            kind: Kind::ApiRoute,
+            name: route.clone(),
+        };
+        let named = match self.resources.source(&object) {
+            Some(Source::Read(Object::ApiRoute(route))) => route.spec.gateways.clone(),
+            Some(Source::Refused { manifest, .. }) => hold::gateways(manifest),
+            Some(Source::Read(_)) | None => Vec::new(),
+        };
+        let named = named.into_iter().map(|reference| {
+            let namespace = reference.namespace.as_deref();
+            ObjectName::new(namespace.unwrap_or(&route.namespace), &reference.name)
+        });
+        let exists = |name: &ObjectName| {
+            let object = ObjectRef {
+                kind: Kind::ApiGateway,
+                name: name.clone(),
+            };
+            self.resources.source(&object).is_some()
+        };
+        named.filter(exists).collect()
     }
 
     /// Compiles an object again; says whether its own problems differ.
@@ -117,11 +147,11 @@ impl Compiler {
                 .set(&object.name, output.as_ref().and_then(Output::route));
         }
         let before = self.outputs.remove(object).unwrap_or_default();
-        let verdict = output.as_ref().and_then(|output| output.verdict.as_ref());
-        if verdict != before.verdict.as_ref()
+        let standing = output.as_ref().and_then(|output| output.standing.as_ref());
+        if standing != before.standing.as_ref()
             && let Some(id) = unit_id(object)
         {
-            delta.units.insert(id, verdict.cloned());
+            delta.units.insert(id, standing.cloned());
         }
         let Some(mut output) = output else {
             return !before.problems.is_empty() || !before.shadowed.is_empty();
@@ -159,12 +189,17 @@ impl Output {
             .collect()
     }
 
+    /// None while the object is held.
+    fn unit(&self) -> Option<&Unit> {
+        match &self.standing {
+            Some(Standing::Unit(unit)) => Some(unit),
+            Some(Standing::Held { .. }) | None => None,
+        }
+    }
+
     /// The route that is claimed for; none while it is held.
     fn route(&self) -> Option<&Route> {
-        let Some(Verdict::Unit(unit)) = &self.verdict else {
-            return None;
-        };
-        match &*unit.payload {
+        match &*self.unit()?.payload {
             Payload::Route(route) => Some(route),
             Payload::Gateway(_) | Payload::Function(_) | Payload::Endpoints(_) => None,
         }
@@ -182,20 +217,22 @@ fn output(object: &ObjectRef, source: &Source, lookup: &mut Lookup<'_>) -> Outpu
             }
             Kind::ApiGateway | Kind::Function => Outcome::Held(None),
             Kind::Service if lookup.is_read(object) => Outcome::Held(None),
-            Kind::Service | Kind::EndpointSlice => Outcome::Nothing,
+            Kind::Service | Kind::EndpointSlice | Kind::Namespace | Kind::ReferenceGrant => {
+                Outcome::Nothing
+            }
         },
     };
     if object.kind == Kind::ApiRoute && matches!(outcome, Outcome::Held(_)) {
-        lookup.services_of(&object.name.namespace);
+        lookup.services_for(&object.name.namespace);
     }
-    let verdict = seal(object, outcome, &mut findings);
+    let standing = seal(object, outcome, &mut findings);
     let mut problems = match source {
         Source::Read(_) => Vec::new(),
         Source::Refused { problems, .. } => problems.clone(),
     };
     problems.extend(findings.into_problems());
     Output {
-        verdict,
+        standing,
         problems,
         shadowed: Vec::new(),
     }
@@ -226,11 +263,16 @@ fn compile(
             endpoints::check_slice(slice, findings);
             Outcome::Nothing
         }
+        Object::Namespace(_) => Outcome::Nothing,
+        Object::ReferenceGrant(grant) => {
+            grant::check(grant, findings);
+            Outcome::Nothing
+        }
     }
 }
 
 /// Makes the unit of an outcome, the one place where that could fail.
-fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Option<Verdict> {
+fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Option<Standing> {
     let (payload, held) = match outcome {
         Outcome::Unit(payload) => (Some(payload), false),
         Outcome::Held(stand_in) => (stand_in, true),
@@ -239,19 +281,19 @@ fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Op
     let unit = payload.map(|payload| Unit::new(object.name.clone(), payload));
     let unit = unit.and_then(|unit| findings.parsed(Field::Root(""), unit));
     Some(match unit {
-        Some(unit) if !held => Verdict::Unit(unit),
-        stand_in => Verdict::Held { stand_in },
+        Some(unit) if !held => Standing::Unit(unit),
+        stand_in => Standing::Held { stand_in },
     })
 }
 
-/// The unit that an object compiles to; a slice has none of its own.
+/// The unit that an object compiles to; what only others read has none of its own.
 fn unit_id(object: &ObjectRef) -> Option<UnitId> {
     let kind = match object.kind {
         Kind::ApiGateway => UnitKind::Gateway,
         Kind::ApiRoute => UnitKind::Route,
         Kind::Function => UnitKind::Function,
         Kind::Service => UnitKind::Endpoints,
-        Kind::EndpointSlice => return None,
+        Kind::EndpointSlice | Kind::Namespace | Kind::ReferenceGrant => return None,
     };
     Some(UnitId {
         kind,

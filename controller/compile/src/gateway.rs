@@ -1,20 +1,15 @@
-//! Gateways: where to listen, the bounds on every request, and whom a gateway admits.
+//! Gateways: where to listen, and the bounds on every request.
 //!
-//! In: an ApiGateway. Out: its unit with all defaults filled in, and the [`Admission`] that routes
-//! read. A gateway at fault is held and has no stand-in: without listeners there is nothing to
-//! answer on.
+//! In: an ApiGateway. Out: its unit with all defaults filled in. What routes read of it is
+//! [`admission`]'s part. A gateway at fault is held and has no stand-in: without listeners there is
+//! nothing to answer on.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
-use serde::Deserialize;
-use serde_json::Value;
 use tollgate_crds::{
     ApiGateway,
-    api_gateway::{self as crd, Allow, Namespaces, Protocol},
+    api_gateway::{self as crd, Protocol},
     value::Size,
 };
 use tollgate_snapshot::{
@@ -23,7 +18,7 @@ use tollgate_snapshot::{
 };
 
 use crate::{
-    Reason,
+    Reason, admission,
     compiler::Outcome,
     findings::{Field, Findings},
     hosts, value,
@@ -37,80 +32,11 @@ const HEADER_BYTES: (u64, u64) = (8 << 10, 1 << 20);
 /// Smallest and largest bound on the number of header fields.
 const HEADER_COUNT: (u32, u32) = (1, 1000);
 
-/// What routes read of a gateway.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Admission {
-    /// Whether routes of other namespaces may attach.
-    pub(crate) all_namespaces: bool,
-    /// Hosts by name of the listener.
-    pub(crate) listeners: BTreeMap<String, String>,
-}
-
-/// The parts of a manifest that an [`Admission`] is made of.
-#[derive(Deserialize)]
-struct Readable {
-    listeners: Vec<ReadableListener>,
-    #[serde(default)]
-    allow: Option<Vec<Allow>>,
-}
-
-#[derive(Deserialize)]
-struct ReadableListener {
-    name: String,
-    #[serde(default)]
-    hostname: Option<String>,
-}
-
-impl Admission {
-    /// What routes read of a gateway, refused or not; nothing when some of it can't be read. Then
-    /// the proxies go on with an older gateway, and nobody can say here what its listeners are.
-    pub(crate) fn of(gateway: &ApiGateway) -> Option<Self> {
-        let spec = &gateway.spec;
-        let listeners = spec.listeners.iter();
-        Self::new(
-            listeners.map(|listener| (&*listener.name, listener.hostname.as_deref())),
-            &spec.allow,
-        )
-    }
-
-    /// The same of a manifest that does not fit its schema.
-    pub(crate) fn of_manifest(manifest: &Value) -> Option<Self> {
-        let spec = manifest.get("spec").unwrap_or(&Value::Null);
-        let readable = Readable::deserialize(spec).ok()?;
-        let listeners = readable.listeners.iter();
-        Self::new(
-            listeners.map(|listener| (&*listener.name, listener.hostname.as_deref())),
-            &readable.allow.unwrap_or_default(),
-        )
-    }
-
-    fn new<'a>(
-        named: impl Iterator<Item = (&'a str, Option<&'a str>)>,
-        allow: &[Allow],
-    ) -> Option<Self> {
-        let mut listeners = BTreeMap::new();
-        for (name, hostname) in named {
-            let name = value::name(name).ok()?;
-            let host = match hostname {
-                None => hosts::ANY.to_owned(),
-                Some(hostname) => hosts::parse(hostname).ok()?,
-            };
-            if listeners.insert(name.to_owned(), host).is_some() {
-                return None;
-            }
-        }
-        let all = |entry: &Allow| entry.namespaces == Namespaces::All;
-        (!listeners.is_empty()).then(|| Self {
-            all_namespaces: allow.iter().any(all),
-            listeners,
-        })
-    }
-}
-
 /// The unit of a gateway.
 pub(crate) fn compile(gateway: &ApiGateway, findings: &mut Findings<'_>) -> Outcome {
     let spec = &gateway.spec;
     let listeners = listeners(&spec.listeners, findings);
+    admission::check(&spec.allow, SPEC.key("allow"), findings);
     let trusted_cidrs = trusted_cidrs(spec.client_ip.as_ref(), findings);
     let limits = limits(spec.limits.as_ref(), findings);
     if findings.hold() {

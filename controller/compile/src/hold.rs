@@ -64,7 +64,7 @@ impl Place {
         let named = items(hostnames).filter_map(Value::as_str);
         Self {
             created: created.and_then(read::<Time>).as_ref().map(value::written),
-            gateways: items(present(spec, "gateways")).filter_map(read).collect(),
+            gateways: gateways(manifest),
             hosts: well_formed(named, !any_host),
             any_host,
             base: match present(spec, "basePath") {
@@ -101,6 +101,12 @@ impl Place {
             })
         })
     }
+}
+
+/// The gateways that a manifest names which does not fit its schema, as far as they can be read.
+pub(crate) fn gateways(manifest: &Value) -> Vec<GatewayRef> {
+    let gateways = manifest.pointer("/spec/gateways");
+    items(gateways).filter_map(read).collect()
 }
 
 fn closed(base: Vec<Segment>) -> Rule {

@@ -70,7 +70,8 @@ pub(crate) fn common<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
     }
 }
 
-fn covers(wide: &str, narrow: &str) -> bool {
+/// Whether every host of `narrow` is one of `wide`.
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
     if wide == ANY || wide == narrow {
         return true;
     }

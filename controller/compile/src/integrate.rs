@@ -1,8 +1,9 @@
 //! What answers the requests of a rule.
 //!
-//! In: a rule's `backends`, `respond`, `redirect` and `rewrite`, and the Services and Functions of
-//! its namespace. Out: an action in which every reference is resolved. A backend that does not
-//! exist closes its rule alone: an error in one place, never a hole in another.
+//! In: a rule's `backends`, `respond`, `redirect` and `rewrite`, the Services and Functions that it
+//! names, and the grants of their namespaces. Out: an action in which every reference is resolved.
+//! A backend that does not exist closes its rule alone: an error in one place, never a hole in
+//! another.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,10 @@ use tollgate_snapshot::{
 };
 
 use crate::{
-    Reason,
+    Kind, ObjectRef, Reason,
     endpoints::Ports,
     findings::{Field, Findings},
+    grant::Permission,
     header, hosts,
     resources::Lookup,
     template::{self, InvalidTemplate},
@@ -150,10 +152,17 @@ fn function_of(
     lookup: &mut Lookup<'_>,
     findings: &mut Findings<'_>,
 ) -> Option<Target> {
-    let function = ObjectName::new(namespace, &written.name);
-    if !lookup.function(&function) {
-        let message = format!("no Function {function}");
-        findings.add(Reason::BackendNotFound, field, message);
+    let target = written.namespace.as_deref().unwrap_or(namespace);
+    let function = ObjectName::new(target, &written.name);
+    let unresolved = match permission(namespace, Kind::Function, &function, lookup) {
+        Err(unresolved) => Some(unresolved),
+        Ok(()) if !lookup.function(&function) => {
+            Some((Reason::BackendNotFound, format!("no Function {function}")))
+        }
+        Ok(()) => None,
+    };
+    if let Some((reason, message)) = unresolved {
+        findings.add(reason, field, message);
         return None;
     }
     let event = match written.event.unwrap_or_default() {
@@ -171,28 +180,74 @@ fn service_of(
 ) -> Option<Target> {
     let port = &written.port;
     findings.parsed(field.key("port"), check_port(port))?;
-    let service = ObjectName::new(namespace, &written.name);
-    let unresolved = match lookup.service(&service) {
-        None => (Reason::BackendNotFound, format!("no Service {service}")),
+    let target = written.namespace.as_deref().unwrap_or(namespace);
+    let service = ObjectName::new(target, &written.name);
+    let permission = permission(namespace, Kind::Service, &service, lookup);
+    match permission.and_then(|()| find_port(&service, port, lookup)) {
+        Ok(port) => Some(Target::Service { service, port }),
+        Err((reason, message)) => {
+            findings.add(reason, field, message);
+            None
+        }
+    }
+}
+
+type Unresolved = (Reason, String);
+
+/// Whether a route of `namespace` may refer to a backend. Asked before anything else: who may not
+/// learns not even whether the backend exists.
+fn permission(
+    namespace: &str,
+    kind: Kind,
+    target: &ObjectName,
+    lookup: &mut Lookup<'_>,
+) -> Result<(), Unresolved> {
+    if *target.namespace == *namespace {
+        return Ok(());
+    }
+    let target = ObjectRef {
+        kind,
+        name: target.clone(),
+    };
+    let there = &target.name.namespace;
+    match lookup.permission(namespace, &target) {
+        Permission::Given => Ok(()),
+        Permission::Missing => {
+            let message = format!(
+                "no ReferenceGrant of namespace {there} lets an ApiRoute of {namespace} refer to \
+                 {target}"
+            );
+            Err((Reason::RefNotPermitted, message))
+        }
+        Permission::Unknown => {
+            let message =
+                format!("a ReferenceGrant of namespace {there} is refused and can't be read");
+            Err((Reason::ReferenceHeld, message))
+        }
+    }
+}
+
+fn find_port(
+    service: &ObjectName,
+    port: &IntOrString,
+    lookup: &mut Lookup<'_>,
+) -> Result<u16, Unresolved> {
+    match lookup.service(service) {
+        None => Err((Reason::BackendNotFound, format!("no Service {service}"))),
         Some(None) => {
             let message = format!("Service {service} is refused and its ports can't be read");
-            (Reason::ReferenceHeld, message)
+            Err((Reason::ReferenceHeld, message))
         }
         Some(Some(Ports { external: true, .. })) => {
             let message = format!("Service {service} is an ExternalName: it has no endpoints");
-            (Reason::BackendUnusable, message)
+            Err((Reason::BackendUnusable, message))
         }
-        Some(Some(ports)) => match ports.find(port) {
-            Some(port) => return Some(Target::Service { service, port }),
-            None => {
-                let port = said(port);
-                let message = format!("Service {service} has no TCP port {port}, it has {ports}");
-                (Reason::BackendNotFound, message)
-            }
-        },
-    };
-    findings.add(unresolved.0, field, unresolved.1);
-    None
+        Some(Some(ports)) => ports.find(port).ok_or_else(|| {
+            let port = said(port);
+            let message = format!("Service {service} has no TCP port {port}, it has {ports}");
+            (Reason::BackendNotFound, message)
+        }),
+    }
 }
 
 fn said(port: &IntOrString) -> String {

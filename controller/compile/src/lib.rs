@@ -16,8 +16,10 @@ mod compiler;
 mod findings;
 mod resources;
 
+mod admission;
 mod gateway;
 mod hosts;
+mod selector;
 
 mod attach;
 mod hold;
@@ -25,6 +27,7 @@ mod route;
 mod shadow;
 mod template;
 
+mod grant;
 mod header;
 mod integrate;
 mod url;
@@ -38,12 +41,12 @@ use std::collections::BTreeMap;
 
 pub use compiler::Compiler;
 pub use object::{Change, Kind, Object, ObjectRef};
-pub use problem::{Problem, Reason, Severity};
+pub use problem::{Condition, Problem, Reason, Severity};
 use tollgate_snapshot::{Unit, UnitChange, UnitId};
 
-/// What compile says of one unit.
+/// How one unit stands after its object was compiled.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum Standing {
     /// Run this.
     Unit(Unit),
     /// The object is refused: go on with the unit that you have. If you have none, run the
@@ -58,7 +61,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Delta {
     /// Units that are new, different, newly held or (`None`) gone.
-    pub units: BTreeMap<UnitId, Option<Verdict>>,
+    pub units: BTreeMap<UnitId, Option<Standing>>,
     /// All problems of the objects whose problems changed; none left: an empty list.
     pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
 }
@@ -67,9 +70,9 @@ impl Delta {
     /// Takes the changes of units out, as those who run units take them.
     pub fn take_changes(&mut self) -> Vec<UnitChange> {
         let units = std::mem::take(&mut self.units).into_iter();
-        let change = |(id, verdict)| match verdict {
-            Some(Verdict::Unit(unit)) => UnitChange::Put(unit),
-            Some(Verdict::Held { stand_in }) => UnitChange::Hold { id, stand_in },
+        let change = |(id, standing)| match standing {
+            Some(Standing::Unit(unit)) => UnitChange::Put(unit),
+            Some(Standing::Held { stand_in }) => UnitChange::Hold { id, stand_in },
             None => UnitChange::Remove(id),
         };
         units.map(change).collect()

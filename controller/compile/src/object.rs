@@ -6,10 +6,13 @@
 
 use std::fmt;
 
-use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Service},
+    discovery::v1::EndpointSlice,
+};
 use kube::core::ObjectMeta;
 use serde_json::Value;
-use tollgate_crds::{ApiGateway, ApiRoute, Function};
+use tollgate_crds::{ApiGateway, ApiRoute, Function, ReferenceGrant};
 use tollgate_snapshot::ObjectName;
 
 use crate::problem::Problem;
@@ -27,16 +30,22 @@ pub enum Kind {
     Service,
     /// `discovery.k8s.io` EndpointSlice.
     EndpointSlice,
+    /// Core Namespace, which is in no namespace itself: that of its [`ObjectName`] is empty.
+    Namespace,
+    /// `gateway.networking.k8s.io` ReferenceGrant.
+    ReferenceGrant,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are read.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ApiGateway,
         Self::ApiRoute,
         Self::Function,
         Self::Service,
         Self::EndpointSlice,
+        Self::Namespace,
+        Self::ReferenceGrant,
     ];
 
     /// The kind as manifests write it.
@@ -47,20 +56,39 @@ impl Kind {
             Self::Function => "Function",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::Namespace => "Namespace",
+            Self::ReferenceGrant => "ReferenceGrant",
         }
     }
 
-    /// The `apiVersion` as manifests write it.
-    pub fn api_version(self) -> &'static str {
+    /// Each `apiVersion` that is read, as manifests write it; an object is the same in all.
+    pub fn api_versions(self) -> &'static [&'static str] {
         match self {
-            Self::ApiGateway | Self::ApiRoute | Self::Function => "tollgate.dev/v1alpha1",
-            Self::Service => "v1",
-            Self::EndpointSlice => "discovery.k8s.io/v1",
+            Self::ApiGateway | Self::ApiRoute | Self::Function => &["tollgate.dev/v1alpha1"],
+            Self::Service | Self::Namespace => &["v1"],
+            Self::EndpointSlice => &["discovery.k8s.io/v1"],
+            Self::ReferenceGrant => &[
+                "gateway.networking.k8s.io/v1",
+                "gateway.networking.k8s.io/v1beta1",
+            ],
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    pub fn is_namespaced(self) -> bool {
+        match self {
+            Self::Namespace => false,
+            Self::ApiGateway
+            | Self::ApiRoute
+            | Self::Function
+            | Self::Service
+            | Self::EndpointSlice
+            | Self::ReferenceGrant => true,
         }
     }
 }
 
-/// Names an object, shown as `Kind namespace/name`.
+/// Names an object, shown as `Kind namespace/name`, or `Kind name` where there is no namespace.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ObjectRef {
     /// Its kind.
@@ -81,7 +109,11 @@ impl ObjectRef {
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.as_str(), self.name)
+        let kind = self.kind.as_str();
+        match self.kind.is_namespaced() {
+            true => write!(f, "{kind} {}", self.name),
+            false => write!(f, "{kind} {}", self.name.name),
+        }
     }
 }
 
@@ -98,6 +130,10 @@ pub enum Object {
     Service(Box<Service>),
     /// Some endpoints of a Service.
     EndpointSlice(Box<EndpointSlice>),
+    /// A namespace, for its labels.
+    Namespace(Box<Namespace>),
+    /// What a namespace lets others refer to.
+    ReferenceGrant(Box<ReferenceGrant>),
 }
 
 impl Object {
@@ -113,6 +149,8 @@ impl Object {
             Kind::Function => Self::Function(from_value(manifest)?),
             Kind::Service => Self::Service(from_value(manifest)?),
             Kind::EndpointSlice => Self::EndpointSlice(from_value(manifest)?),
+            Kind::Namespace => Self::Namespace(from_value(manifest)?),
+            Kind::ReferenceGrant => Self::ReferenceGrant(from_value(manifest)?),
         })
     }
 
@@ -124,9 +162,14 @@ impl Object {
             Self::Function(_) => Kind::Function,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Namespace(_) => Kind::Namespace,
+            Self::ReferenceGrant(_) => Kind::ReferenceGrant,
         };
         let meta = self.metadata();
-        let namespace = meta.namespace.as_deref().unwrap_or("default");
+        let namespace = match kind.is_namespaced() {
+            true => meta.namespace.as_deref().unwrap_or("default"),
+            false => "",
+        };
         ObjectRef::new(kind, namespace, meta.name.as_deref().unwrap_or_default())
     }
 
@@ -137,6 +180,8 @@ impl Object {
             Self::Function(object) => &object.metadata,
             Self::Service(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
+            Self::Namespace(object) => &object.metadata,
+            Self::ReferenceGrant(object) => &object.metadata,
         }
     }
 }

@@ -46,12 +46,17 @@ pub enum Reason {
     NoSuchListener,
     /// A route's hosts and a gateway's have none in common.
     NoMatchingHostname,
+    /// A gateway that a route names does not let its namespace claim one of its hosts. The route is
+    /// served there under the others.
+    HostnameNotAllowed,
     /// A gateway that a route names does not exist.
     GatewayNotFound,
     /// A backend that a rule names, or its port, does not exist. The rule is closed.
     BackendNotFound,
     /// A backend exists but can't be used. The rule is closed.
     BackendUnusable,
+    /// A backend is in another namespace, which has no ReferenceGrant for it. The rule is closed.
+    RefNotPermitted,
     /// An older rule takes the same requests.
     Shadowed,
     /// What an object needs to know of another can't be read, because that one is refused. The
@@ -59,6 +64,25 @@ pub enum Reason {
     ReferenceHeld,
     /// A field has no effect.
     Ignored,
+}
+
+/// A condition in the status of an object, which a fault makes false.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Condition {
+    /// Whether the object says what it should, to gateways that take it.
+    Accepted,
+    /// Whether all that the object names exists, and may be used by it.
+    ResolvedRefs,
+}
+
+impl Condition {
+    /// The type of the condition, as status writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::ResolvedRefs => "ResolvedRefs",
+        }
+    }
 }
 
 /// What follows from a fault.
@@ -71,6 +95,24 @@ pub enum Severity {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
+        Self::Invalid,
+        Self::Unsupported,
+        Self::Duplicate,
+        Self::NotAllowedByGateway,
+        Self::NoSuchListener,
+        Self::NoMatchingHostname,
+        Self::HostnameNotAllowed,
+        Self::GatewayNotFound,
+        Self::BackendNotFound,
+        Self::BackendUnusable,
+        Self::RefNotPermitted,
+        Self::Shadowed,
+        Self::ReferenceHeld,
+        Self::Ignored,
+    ];
+
     /// The machine name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,9 +122,11 @@ impl Reason {
             Self::NotAllowedByGateway => "NotAllowedByGateway",
             Self::NoSuchListener => "NoSuchListener",
             Self::NoMatchingHostname => "NoMatchingHostname",
+            Self::HostnameNotAllowed => "HostnameNotAllowed",
             Self::GatewayNotFound => "GatewayNotFound",
             Self::BackendNotFound => "BackendNotFound",
             Self::BackendUnusable => "BackendUnusable",
+            Self::RefNotPermitted => "RefNotPermitted",
             Self::Shadowed => "Shadowed",
             Self::ReferenceHeld => "ReferenceHeld",
             Self::Ignored => "Ignored",
@@ -98,9 +142,11 @@ impl Reason {
             | Self::NotAllowedByGateway
             | Self::NoSuchListener
             | Self::NoMatchingHostname
+            | Self::HostnameNotAllowed
             | Self::GatewayNotFound
             | Self::BackendNotFound
             | Self::BackendUnusable
+            | Self::RefNotPermitted
             | Self::ReferenceHeld => Severity::Problem,
             Self::Shadowed | Self::Ignored => Severity::Warning,
         }
@@ -113,11 +159,57 @@ impl Reason {
             Self::NotAllowedByGateway
             | Self::NoSuchListener
             | Self::NoMatchingHostname
+            | Self::HostnameNotAllowed
             | Self::GatewayNotFound
             | Self::BackendNotFound
             | Self::BackendUnusable
+            | Self::RefNotPermitted
             | Self::Shadowed
             | Self::Ignored => false,
+        }
+    }
+
+    /// The condition that it makes false; none: it is a warning.
+    pub fn condition(self) -> Option<Condition> {
+        match self {
+            Self::Invalid
+            | Self::Unsupported
+            | Self::Duplicate
+            | Self::NotAllowedByGateway
+            | Self::NoSuchListener
+            | Self::NoMatchingHostname
+            | Self::HostnameNotAllowed => Some(Condition::Accepted),
+            Self::GatewayNotFound
+            | Self::BackendNotFound
+            | Self::BackendUnusable
+            | Self::RefNotPermitted
+            | Self::ReferenceHeld => Some(Condition::ResolvedRefs),
+            Self::Shadowed | Self::Ignored => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_among_all_and_has_a_name_of_its_own() {
+        let last = Reason::Ignored as usize;
+        assert_eq!(Reason::ALL.len(), last + 1);
+        assert!(Reason::ALL.is_sorted());
+        let names: BTreeSet<_> = Reason::ALL.map(Reason::as_str).into();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn what_is_not_served_makes_a_condition_false_and_a_warning_none() {
+        for reason in Reason::ALL {
+            let serious = reason.severity() == Severity::Problem;
+            assert_eq!(reason.condition().is_some(), serious, "{reason:?}");
+            assert!(serious || !reason.holds(), "{reason:?}");
         }
     }
 }

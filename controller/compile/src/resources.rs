@@ -6,14 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 use tollgate_snapshot::ObjectName;
 
 use crate::{
     Change, Kind, Object, ObjectRef, Problem,
+    admission::Admission,
     endpoints::{self, Ports},
-    gateway::Admission,
+    grant::{Grant, Permission},
+    selector::Labels,
 };
+
+const GRANT: Kind = Kind::ReferenceGrant;
+
+/// Of a namespace that nobody described.
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 /// An object as its reader handed it over.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +41,8 @@ enum Facts {
     Gateway(Option<Admission>),
     Function,
     Service(Option<Ports>),
+    Namespace(Option<BTreeMap<String, String>>),
+    Grant(Option<Grant>),
 }
 
 impl Facts {
@@ -42,18 +52,41 @@ impl Facts {
             (_, Source::Read(Object::Service(service))) => {
                 Self::Service(Some(Ports::of(service.spec.as_ref())))
             }
+            (_, Source::Read(Object::Namespace(namespace))) => {
+                Self::Namespace(Some(namespace.metadata.labels.clone().unwrap_or_default()))
+            }
+            (_, Source::Read(Object::ReferenceGrant(grant))) => Self::Grant(Some(Grant::of(grant))),
             (Kind::ApiGateway, Source::Refused { manifest, .. }) => {
                 Self::Gateway(Admission::of_manifest(manifest))
             }
             (Kind::Service, Source::Refused { manifest, .. }) => {
                 Self::Service(Ports::of_manifest(manifest))
             }
+            (Kind::Namespace, Source::Refused { manifest, .. }) => {
+                Self::Namespace(labels_of_manifest(manifest))
+            }
+            (Kind::ReferenceGrant, Source::Refused { manifest, .. }) => {
+                Self::Grant(Grant::of_manifest(manifest))
+            }
             (Kind::Function, _) => Self::Function,
             (
-                Kind::ApiGateway | Kind::ApiRoute | Kind::Service | Kind::EndpointSlice,
+                Kind::ApiGateway
+                | Kind::ApiRoute
+                | Kind::Service
+                | Kind::EndpointSlice
+                | Kind::Namespace
+                | Kind::ReferenceGrant,
                 Source::Read(_) | Source::Refused { .. },
             ) => return None,
         })
+    }
+}
+
+/// The labels that a manifest names which does not fit its schema; nothing if they can't be read.
+fn labels_of_manifest(manifest: &Value) -> Option<BTreeMap<String, String>> {
+    match manifest.pointer("/metadata/labels") {
+        None | Some(Value::Null) => Some(BTreeMap::new()),
+        Some(labels) => BTreeMap::deserialize(labels).ok(),
     }
 }
 
@@ -62,9 +95,11 @@ impl Facts {
 pub(crate) enum Read {
     /// The facts of one object.
     Object(ObjectRef),
-    /// That any Service of a namespace may be in use: a refused route may have an older version on
-    /// the proxies, and nobody can say here which Services that one calls.
-    ServicesOf(String),
+    /// That any Service which routes of a namespace may call can be in use: a refused route may
+    /// have an older version on the proxies, and nobody can say here which Services that one calls.
+    ServicesFor(String),
+    /// The grants of a namespace.
+    GrantsOf(String),
 }
 
 /// Looks facts up, and notes that somebody did.
@@ -86,7 +121,7 @@ impl<'a> Lookup<'a> {
     pub(crate) fn gateway(&mut self, name: &ObjectName) -> Option<Option<&'a Admission>> {
         match self.facts(Kind::ApiGateway, name)? {
             Facts::Gateway(admission) => Some(admission.as_ref()),
-            Facts::Function | Facts::Service(_) => None,
+            Facts::Function | Facts::Service(_) | Facts::Namespace(_) | Facts::Grant(_) => None,
         }
     }
 
@@ -94,7 +129,7 @@ impl<'a> Lookup<'a> {
     pub(crate) fn service(&mut self, name: &ObjectName) -> Option<Option<&'a Ports>> {
         match self.facts(Kind::Service, name)? {
             Facts::Service(ports) => Some(ports.as_ref()),
-            Facts::Function | Facts::Gateway(_) => None,
+            Facts::Function | Facts::Gateway(_) | Facts::Namespace(_) | Facts::Grant(_) => None,
         }
     }
 
@@ -103,9 +138,45 @@ impl<'a> Lookup<'a> {
         self.facts(Kind::Function, name).is_some()
     }
 
-    /// Notes that any Service of a namespace may be in use.
-    pub(crate) fn services_of(&mut self, namespace: &str) {
-        self.reads.insert(Read::ServicesOf(namespace.to_owned()));
+    /// The labels of a namespace, described or not; nothing if it is refused and they can't be
+    /// read.
+    pub(crate) fn labels<'b>(&mut self, namespace: &'b str) -> Option<Labels<'b>>
+    where
+        'a: 'b,
+    {
+        let written = match self.facts(Kind::Namespace, &ObjectName::new("", namespace)) {
+            Some(Facts::Namespace(labels)) => labels.as_ref()?,
+            Some(Facts::Function | Facts::Gateway(_) | Facts::Service(_) | Facts::Grant(_))
+            | None => &NO_LABELS,
+        };
+        Some(Labels {
+            name: namespace,
+            written,
+        })
+    }
+
+    /// Whether the namespace of an object lets routes of another refer to it.
+    pub(crate) fn permission(&mut self, from: &str, to: &ObjectRef) -> Permission {
+        let there = &to.name.namespace;
+        self.reads.insert(Read::GrantsOf(there.as_ref().to_owned()));
+        let mut permission = Permission::Missing;
+        for grant in self.resources.grants_of(there) {
+            match grant {
+                Some(grant) if grant.permits(from, to) => return Permission::Given,
+                Some(_) => {}
+                None => permission = Permission::Unknown,
+            }
+        }
+        if permission == Permission::Unknown {
+            // An older version of the route may call it.
+            self.reads.insert(Read::Object(to.clone()));
+        }
+        permission
+    }
+
+    /// Notes that any Service which routes of a namespace may call can be in use.
+    pub(crate) fn services_for(&mut self, namespace: &str) {
+        self.reads.insert(Read::ServicesFor(namespace.to_owned()));
     }
 
     /// Whether somebody reads a Service. Not noted: see [`Resources::note_reads`].
@@ -168,10 +239,21 @@ impl Resources {
         if self.facts.get(&object) != facts.as_ref() {
             let readers = self.readers.get(&Read::Object(object.clone()));
             dirty.extend(readers.into_iter().flatten().cloned());
+            if object.kind == Kind::ReferenceGrant {
+                self.touch_grants(&object.name.namespace, dirty);
+            }
         }
         replace(&mut self.facts, &object, facts);
         replace(&mut self.sources, &object, source);
         dirty.insert(object);
+    }
+
+    /// A grant touches those who asked for the grants of its namespace, and the Services there: one
+    /// that only a refused route may call has endpoints only while that is granted.
+    fn touch_grants(&self, namespace: &str, dirty: &mut BTreeSet<ObjectRef>) {
+        let readers = self.readers.get(&Read::GrantsOf(namespace.to_owned()));
+        dirty.extend(readers.into_iter().flatten().cloned());
+        dirty.extend(self.services_of(namespace).cloned());
     }
 
     /// A slice touches the Service that it belonged to and the one that it belongs to.
@@ -235,22 +317,59 @@ impl Resources {
             Read::Object(object) if object.kind == Kind::Service => {
                 dirty.insert(object.clone());
             }
-            Read::Object(_) => {}
-            Read::ServicesOf(namespace) => {
-                let first = ObjectRef::new(Kind::Service, namespace, "");
-                let services = self.sources.range(first..).map(|(object, _)| object);
-                let services = services.take_while(|object| {
-                    object.kind == Kind::Service && *object.name.namespace == **namespace
-                });
-                dirty.extend(services.cloned());
+            Read::Object(_) | Read::GrantsOf(_) => {}
+            Read::ServicesFor(namespace) => {
+                dirty.extend(self.services_of(namespace).cloned());
+                for (grant, facts) in self.grants_from(ObjectRef::new(GRANT, "", "")) {
+                    if facts.is_some_and(|facts| facts.is_from(namespace)) {
+                        dirty.extend(self.services_of(&grant.name.namespace).cloned());
+                    }
+                }
             }
         }
     }
 
     /// Whether a Service may be in use.
     fn is_read(&self, service: &ObjectRef) -> bool {
-        let any = Read::ServicesOf(service.name.namespace.as_ref().to_owned());
-        self.readers.contains_key(&Read::Object(service.clone())) || self.readers.contains_key(&any)
+        let is_for = |namespace: &str| {
+            let any = Read::ServicesFor(namespace.to_owned());
+            self.readers.contains_key(&any)
+        };
+        let namespace = &service.name.namespace;
+        let mut grants = self.grants_of(namespace).flatten();
+        self.readers.contains_key(&Read::Object(service.clone()))
+            || is_for(namespace)
+            || grants.any(|grant| grant.permitted(service).any(is_for))
+    }
+
+    /// The Services of a namespace.
+    fn services_of(&self, namespace: &str) -> impl Iterator<Item = &ObjectRef> {
+        let first = ObjectRef::new(Kind::Service, namespace, "");
+        let last = first.name.namespace.clone();
+        let services = self.sources.range(first..).map(|(object, _)| object);
+        services
+            .take_while(move |object| object.kind == Kind::Service && object.name.namespace == last)
+    }
+
+    /// What the grants of a namespace say; none: it can't be read.
+    fn grants_of(&self, namespace: &str) -> impl Iterator<Item = Option<&Grant>> {
+        let first = ObjectRef::new(GRANT, namespace, "");
+        let last = first.name.namespace.clone();
+        let grants = self.grants_from(first);
+        let grants = grants.take_while(move |(object, _)| object.name.namespace == last);
+        grants.map(|(_, grant)| grant)
+    }
+
+    /// The grants from a name on; none: what one says can't be read.
+    fn grants_from(&self, first: ObjectRef) -> impl Iterator<Item = (&ObjectRef, Option<&Grant>)> {
+        self.facts
+            .range(first..)
+            .map_while(|(object, facts)| match facts {
+                Facts::Grant(grant) => Some((object, grant.as_ref())),
+                Facts::Function | Facts::Gateway(_) | Facts::Service(_) | Facts::Namespace(_) => {
+                    None
+                }
+            })
     }
 
     pub(crate) fn source(&self, object: &ObjectRef) -> Option<&Source> {

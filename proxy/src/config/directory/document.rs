@@ -126,8 +126,11 @@ pub fn changes(text: &str) -> Result<(Vec<Change>, Vec<Stray>), Unreadable> {
 /// What a document asks of its object.
 pub fn change(document: Document) -> Change {
     let Document {
-        object, manifest, ..
+        object,
+        mut manifest,
+        ..
     } = document;
+    schema::forget_nulls(object.kind, &mut manifest);
     let mut problems = name::problems(&object);
     problems.extend(schema::problems(&object, &manifest));
     if problems.is_empty() {
@@ -252,7 +255,7 @@ fn kind_of(manifest: &Value) -> Result<Found, String> {
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     if let Some(found) = Kind::ALL
         .into_iter()
-        .find(|known| known.as_str() == kind && known.api_version() == api_version)
+        .find(|known| known.as_str() == kind && known.api_versions().contains(&api_version))
     {
         return Ok(Found::Kind(found));
     }
@@ -268,6 +271,9 @@ fn kind_of(manifest: &Value) -> Result<Found, String> {
         ("discovery.k8s.io", "EndpointSlice") => Err(format!(
             "EndpointSlice is not read at version {version:?}, only at v1"
         )),
+        ("gateway.networking.k8s.io", "ReferenceGrant") => Err(format!(
+            "ReferenceGrant is not read at version {version:?}, only at v1 and v1beta1"
+        )),
         _ => Ok(Found::NotRead),
     }
 }
@@ -281,11 +287,19 @@ fn identify(kind: Kind, manifest: &mut Value) -> Result<ObjectRef, String> {
     let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) else {
         return Err(format!("{what} without metadata: expected metadata.name"));
     };
-    let namespace = match metadata.get("namespace") {
-        None | Some(Value::Null) => NAMESPACE.to_owned(),
-        Some(Value::String(text)) if text.is_empty() => NAMESPACE.to_owned(),
-        Some(Value::String(text)) => text.clone(),
+    let written = match metadata.get("namespace") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(text)) => text,
         Some(_) => return Err(format!("{what}: metadata.namespace: expected a text")),
+    };
+    let namespace = match (kind.is_namespaced(), written) {
+        (true, "") => NAMESPACE.to_owned(),
+        (true, _) | (false, "") => written.to_owned(),
+        (false, _) => {
+            return Err(format!(
+                "{what}: metadata.namespace: this kind is in no namespace"
+            ));
+        }
     };
     let object = match metadata.get("name") {
         Some(Value::String(name)) if !name.is_empty() => ObjectRef::new(kind, &namespace, name),
@@ -294,7 +308,9 @@ fn identify(kind: Kind, manifest: &mut Value) -> Result<ObjectRef, String> {
         }
         Some(_) => return Err(format!("{what}: metadata.name: expected a text")),
     };
-    metadata.insert("namespace".into(), Value::String(namespace));
+    if kind.is_namespaced() {
+        metadata.insert("namespace".into(), Value::String(namespace));
+    }
     Ok(object)
 }
 

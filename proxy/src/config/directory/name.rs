@@ -16,13 +16,19 @@ pub(super) fn problems(object: &ObjectRef) -> Vec<Problem> {
             message: message.into(),
         });
     };
-    if !is_label(&object.name.namespace) {
+    if object.kind.is_namespaced() && !is_label(&object.name.namespace) {
         say("metadata.namespace", LABEL);
     }
     match object.kind {
-        // A Service's name becomes one label of a host name.
-        Kind::Service if !is_label(&object.name.name) => say("metadata.name", LABEL),
-        Kind::ApiGateway | Kind::ApiRoute | Kind::Function | Kind::EndpointSlice
+        // Their names become one label of a host name.
+        Kind::Service | Kind::Namespace if !is_label(&object.name.name) => {
+            say("metadata.name", LABEL)
+        }
+        Kind::ApiGateway
+        | Kind::ApiRoute
+        | Kind::Function
+        | Kind::EndpointSlice
+        | Kind::ReferenceGrant
             if !is_subdomain(&object.name.name) =>
         {
             say("metadata.name", SUBDOMAIN);
@@ -31,7 +37,9 @@ pub(super) fn problems(object: &ObjectRef) -> Vec<Problem> {
         | Kind::ApiRoute
         | Kind::Function
         | Kind::Service
-        | Kind::EndpointSlice => {}
+        | Kind::EndpointSlice
+        | Kind::Namespace
+        | Kind::ReferenceGrant => {}
     }
     problems
 }
@@ -116,6 +124,14 @@ mod tests {
                 "dots in a Service",
                 Kind::Service,
                 "shop",
+                "a.b",
+                Some("metadata.name"),
+            ),
+            ("a namespace", Kind::Namespace, "", "shop", None),
+            (
+                "dots in a Namespace",
+                Kind::Namespace,
+                "",
                 "a.b",
                 Some("metadata.name"),
             ),

@@ -66,6 +66,37 @@ fn json_is_read_as_yaml_is() {
 }
 
 #[test]
+fn namespaces_and_grants_are_read() {
+    let text = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: a, labels: {team: shop}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: a}
+spec: {from: [], to: []}
+---
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: b, namespace: shop}
+spec: {from: [], to: []}
+";
+    let expected = [
+        "Namespace a",
+        "ReferenceGrant default/a",
+        "ReferenceGrant shop/b",
+    ];
+    assert_eq!(objects(text), expected);
+    let changes = changes(text).unwrap().0;
+    assert!(
+        changes
+            .iter()
+            .all(|change| matches!(change, Change::Put(_)))
+    );
+}
+
+#[test]
 fn a_list_is_its_items() {
     let text = "\
 apiVersion: v1
@@ -106,12 +137,8 @@ fn kinds_that_are_not_read_are_skipped() {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}",
         ),
         (
-            "namespace",
-            "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}",
-        ),
-        (
-            "grant",
-            "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant",
+            "gateway of another group",
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway",
         ),
         (
             "deployment",
@@ -169,6 +196,16 @@ fn a_document_that_names_no_object_is_said() {
             "old slice",
             "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice",
             "EndpointSlice is not read at version \"v1beta1\", only at v1",
+        ),
+        (
+            "old grant",
+            "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ReferenceGrant",
+            "ReferenceGrant is not read at version \"v1alpha2\", only at v1 and v1beta1",
+        ),
+        (
+            "namespace in a namespace",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}",
+            "Namespace: metadata.namespace: this kind is in no namespace",
         ),
         (
             "no metadata",
