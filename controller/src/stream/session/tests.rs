@@ -232,7 +232,7 @@ fn a_wrong_root_is_answered_with_everything_and_a_second_one_ends_the_stream() {
     let first = set(&[unit("a", 1), unit("b", 1)]);
     let second = set(&[unit("a", 1), unit("b", 2)]);
     let mut case = Case::running(&first);
-    case.session.newest(Some(second.clone()));
+    case.session.newest(Some(second));
     let sent = case.sends().unwrap();
     case.verdicts(adopted(sent.seq(), first.root())).unwrap();
     let sent = case.sends().unwrap();
