@@ -1,11 +1,11 @@
 //! What the controller reports back. Users read it; they never write it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use schemars::JsonSchema;
+use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 /// State of an object: the generation it speaks of, and its conditions.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStatus {
     /// The `metadata.generation` that the conditions speak of.
@@ -14,11 +14,12 @@ pub struct ObjectStatus {
     /// `Accepted`, `ResolvedRefs`, `Programmed`, and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
 /// State of an ApiGateway.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiGatewayStatus {
     /// The `metadata.generation` that the conditions speak of.
@@ -31,11 +32,12 @@ pub struct ApiGatewayStatus {
     /// `Accepted`, `ResolvedRefs`, `Programmed`, and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
 /// State of an ApiRoute.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiRouteStatus {
     /// The `metadata.generation` that the conditions speak of.
@@ -48,11 +50,12 @@ pub struct ApiRouteStatus {
     /// `Accepted`, `ResolvedRefs`, `Programmed`, and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
 /// State of an ApiRoute at one gateway.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteGatewayStatus {
     /// Name of the ApiGateway.
@@ -69,5 +72,6 @@ pub struct RouteGatewayStatus {
     /// Conditions that hold for this gateway alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
