@@ -11,6 +11,8 @@ mod metrics;
 mod pods;
 mod queue;
 mod report;
+#[cfg(test)]
+mod scene;
 mod text;
 mod transition;
 pub mod words;
