@@ -8,11 +8,10 @@ use proptest::{
     collection::vec,
     prelude::{Strategy, any, prop_oneof},
     sample::{Index, select},
-    test_runner::{Config, TestRunner},
 };
 use serde_json::{Map, Value, json};
 use tollgate_compile::{ObjectRef, compile};
-use tollgate_tests::manifests;
+use tollgate_tests::{manifests, property::runner};
 
 fn inputs() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
@@ -184,14 +183,6 @@ fn remove(manifest: &mut Value, path: &str) {
         Some(Value::Array(items)) => drop(items.remove(name.parse().unwrap())),
         Some(_) | None => {}
     }
-}
-
-fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
 }
 
 /// An object at fault has units or is held, and is told why: nothing vanishes in silence.

@@ -12,7 +12,23 @@ pub mod watch;
 
 pub mod publish;
 
+pub mod stream;
+
+pub mod ca;
+pub mod token;
+
 pub mod proxies;
+pub mod relay;
+
+pub mod bootstrap;
+pub mod holder;
+mod secrets;
+
+pub mod admin;
+pub mod metrics;
+
+pub mod cli;
+pub mod run;
 
 pub mod holder;
 pub mod lease;

@@ -25,11 +25,27 @@ use crate::{
     derive = "PartialEq",
     doc = "A gateway: its listeners, who may attach routes to it, and what holds for every request.",
     printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Accepted")].status"#
+    ),
+    printcolumn(
+        name = "Programmed",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
     printcolumn(
         name = "Age",
         type_ = "date",
@@ -41,7 +57,12 @@ pub struct ApiGatewaySpec {
     /// Where requests come in, each with a name of its own. Two listeners may share a port when
     /// their hostnames differ.
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]),
+        validation = kube::core::Rule::new(
+            "self.all(a, self.exists_one(b, a.port == b.port && (has(a.address) ? has(b.address) && a.address == b.address : !has(b.address)) && (has(a.hostname) ? has(b.hostname) && a.hostname == b.hostname : !has(b.hostname))))"
+        ).message("two listeners have the same address, port and hostname")
+    )]
     pub listeners: Vec<Listener>,
     /// From which namespaces ApiRoutes may attach, and under which hosts; any entry admits.
     /// Default: the gateway's own namespace, under any host.
@@ -60,7 +81,7 @@ pub struct ApiGatewaySpec {
 }
 
 /// One port and hostname on which the gateway takes requests.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
     /// Name, unique in this gateway. Routes can name it, logs and metrics show it.
@@ -82,10 +103,12 @@ pub struct Listener {
             pattern = "^(\\*\\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*$"
         )
     )]
+    #[x_kube(validation = crate::rule::host())]
     pub hostname: Option<String>,
     /// IP address to bind. Default: 127.0.0.1 standalone, every address in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 45))]
+    #[x_kube(validation = kube::core::Rule::new("isIP(self)").message("not an IP address"))]
     pub address: Option<String>,
 }
 
@@ -124,6 +147,7 @@ pub struct Allow {
             )
         )
     )]
+    #[x_kube(validation = crate::rule::hosts())]
     pub hostnames: Option<Vec<String>>,
 }
 
@@ -150,7 +174,7 @@ pub enum Namespaces {
 pub struct NamespaceSelector {
     /// Labels that a namespace must have, with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(schema_with = "crate::value::short_texts")]
     pub match_labels: BTreeMap<String, String>,
     /// What else must hold of the labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -167,6 +191,9 @@ pub struct NamespaceSelector {
 pub struct LabelRequirement {
     /// Key of the label.
     #[schemars(length(min = 1, max = 317))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "!format.qualifiedName().validate(self).hasValue()"
+    ).message("not the key of a label"))]
     pub key: String,
     /// How the label is looked at.
     pub operator: LabelOperator,
@@ -190,19 +217,22 @@ pub enum LabelOperator {
 }
 
 /// Whose word counts for the client's address.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientIp {
     /// Proxies in front of this gateway. A peer with an address in one of these networks is
     /// believed: the client's address is the right-most one of `X-Forwarded-For` that is in none of
     /// them, and its `X-Forwarded-*` and `X-Request-Id` are kept. Default: none is believed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(max = 49)))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "self.all(network, isCIDR(network))"
+    ).message("each is a network such as 10.0.0.0/8"))]
     pub trusted_cidrs: Vec<String>,
 }
 
 /// Bounds on every request.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Largest request body. Default `10Mi`. Larger: 413. A function takes at most 6Mi, whatever
@@ -212,6 +242,9 @@ pub struct Limits {
     /// Largest request head, request line and header fields together; 8Ki to 1Mi. Default `64Ki`.
     /// Larger: 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = kube::core::Rule::new(
+        "!isQuantity(string(self)) || (quantity(string(self)).compareTo(quantity('8Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Mi')) <= 0)"
+    ).message("must be 8Ki to 1Mi"))]
     pub headers: Option<Size>,
     /// Most header fields of a request; 1 to 1000. Default 100. More: 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,15 +254,18 @@ pub struct Limits {
     /// and the connection is closed. It holds for HTTP/1; a head over HTTP/2 has the time of
     /// `idleTimeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::above_zero())]
     pub header_timeout: Option<Duration>,
     /// Longest time that a connection may rest: between requests, or in an answer that makes no
     /// progress. Default `60s`. Longer: the connection is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::above_zero())]
     pub idle_timeout: Option<Duration>,
     /// Longest time from the end of a request's head to the head of its answer, for rules without
     /// a `timeout`; time in queues included, up to 15m. Default `29s`. Longer: 504, or 408 when the
     /// client was late with its body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::timeout())]
     pub request_timeout: Option<Duration>,
 }
 

@@ -1,7 +1,6 @@
 //! ApiRoute: a REST API as hostnames, a base path and named rules.
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,9 +26,30 @@ use crate::{
     doc = "A REST API: which gateways serve it, under which hosts and paths, and what answers.",
     printcolumn(name = "Hostnames", type_ = "string", json_path = ".spec.hostnames"),
     printcolumn(
+        name = "Gateway",
+        type_ = "string",
+        json_path = ".spec.gateways[0].name"
+    ),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Accepted")].status"#
+    ),
+    printcolumn(
+        name = "Programmed",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
     ),
     printcolumn(
         name = "Age",
@@ -55,10 +75,12 @@ pub struct ApiRouteSpec {
             )
         )
     )]
+    #[x_kube(validation = crate::rule::hosts())]
     pub hostnames: Vec<String>,
     /// Literal path in front of the paths of all rules. It is forwarded with them. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = "^/"))]
+    #[x_kube(validation = crate::rule::literal_path(), validation = crate::rule::no_dots())]
     pub base_path: Option<String>,
     /// What holds for every rule that does not say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,11 +92,12 @@ pub struct ApiRouteSpec {
 }
 
 /// What holds for every rule that does not say otherwise.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Defaults {
     /// See the rule's `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::timeout())]
     pub timeout: Option<Duration>,
 }
 
@@ -101,6 +124,9 @@ pub struct RouteRule {
     /// What answers: one backend, or several that share the requests by weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "self.exists(backend, backend.?weight.orValue(1) > 0)"
+    ).message("at least one backend needs a weight above 0"))]
     pub backends: Option<Vec<Backend>>,
     /// A fixed answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,5 +141,6 @@ pub struct RouteRule {
     /// included; up to 15m. Default: the route's `defaults.timeout`, else the gateway's
     /// `limits.requestTimeout`. Longer: 504, or 408 when the client was late with its body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::timeout())]
     pub timeout: Option<Duration>,
 }

@@ -26,9 +26,25 @@ use crate::{
     doc = "Code that answers requests: an unmodified AWS Lambda function, or a server on $PORT.",
     printcolumn(name = "Contract", type_ = "string", json_path = ".spec.contract"),
     printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Accepted")].status"#
+    ),
+    printcolumn(
+        name = "Programmed",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
     ),
     printcolumn(
         name = "Age",
@@ -44,6 +60,9 @@ pub struct FunctionSpec {
     /// How it is called. `lambda`: through the AWS Lambda Runtime API
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>). `http`: it listens on
     /// `$PORT` and gets the request; this one is not supported yet, and refused.
+    #[x_kube(validation = kube::core::Rule::new(
+        "self != 'http'"
+    ).message("the http contract is not supported yet, only lambda is"))]
     pub contract: Contract,
     /// The command that is started standalone. Not used in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +73,7 @@ pub struct FunctionSpec {
     pub template: Option<Value>,
     /// Longest time for one call, up to 15m. Default `3s`, as AWS Lambda has it. Longer: 500.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = crate::rule::timeout())]
     pub timeout: Option<Duration>,
     /// How many calls one instance serves at a time. Default 1. More has no effect yet, and a
     /// warning says so.
@@ -63,6 +83,9 @@ pub struct FunctionSpec {
     /// Memory that the function is told it has; at least 1Mi. Default `128Mi`. It is not enforced
     /// standalone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = kube::core::Rule::new(
+        "!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('1Mi')) >= 0"
+    ).message("must be at least 1Mi"))]
     pub memory: Option<Size>,
     /// How many instances run in a cluster. Standalone there is one, whatever is said here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,12 +103,15 @@ pub enum Contract {
 }
 
 /// A local command.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// The program and its arguments. A program with a slash is relative to the folder of the
     /// manifest, one without is looked up in `PATH`.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "self.size() == 0 || self[0] != ''"
+    ).message("must name a program"))]
     pub command: Vec<String>,
     /// Folder in which it runs, relative to the folder of the manifest. Default: that folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +121,7 @@ pub struct Process {
     /// The names that the Lambda contract reserves win over these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 }
 

@@ -26,6 +26,14 @@ pub struct Backend {
     /// refused, also after name resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048))]
+    #[x_kube(
+        validation = kube::core::Rule::new(
+            "!self.lowerAscii().startsWith('https:')"
+        ).message("https is not supported yet, only http is"),
+        validation = kube::core::Rule::new(
+            "self.lowerAscii().startsWith('https:') || self.matches('^[Hh][Tt][Tt][Pp]://[^/?#@]+(/[^?#]*)?$')"
+        ).message("must be of the form http://host[:port][/path], without user, query and fragment")
+    )]
     pub url: Option<String>,
     /// Share of the requests, relative to the other backends of the rule; 0 to 1000000. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +50,7 @@ pub struct Respond {
     pub status: i32,
     /// Header fields. Default: none, or `content-type: application/json` when there is a body.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "crate::value::header_fields")]
     pub headers: BTreeMap<String, String>,
     /// Body, sent as it is. Default: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +69,9 @@ pub struct Redirect {
     /// Status code: 301, 302, 303, 307 or 308. Default 302.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 301, max = 308))]
+    #[x_kube(validation = kube::core::Rule::new(
+        "self in [301, 302, 303, 307, 308]"
+    ).message("must be 301, 302, 303, 307 or 308"))]
     pub status: Option<i32>,
     /// Scheme of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +79,12 @@ pub struct Redirect {
     /// Host of the target, without a port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = kube::core::Rule::new(
+            "self.matches('^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?([.][a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*$')"
+        ).message("must be one host, without * and without a port"),
+        validation = crate::rule::host()
+    )]
     pub host: Option<String>,
     /// Port of the target. Default: the request's, or the scheme's own when `scheme` or `host` is
     /// given.
@@ -77,6 +94,7 @@ pub struct Redirect {
     /// Path of the target, starting with a slash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/"))]
+    #[x_kube(validation = crate::rule::literal_path(), validation = crate::rule::no_dots())]
     pub path: Option<String>,
 }
 
@@ -91,12 +109,13 @@ pub enum Scheme {
 }
 
 /// A change of the path before it is forwarded.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rewrite {
     /// Whole leading segments to take off the full path, `basePath` included. A path that does not
     /// start with them is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/"))]
+    #[x_kube(validation = crate::rule::literal_path(), validation = crate::rule::no_dots())]
     pub strip_prefix: Option<String>,
 }

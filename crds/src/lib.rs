@@ -4,7 +4,8 @@
 //! In: nothing. Out: types that read what a user wrote, and the CRDs generated from them. The field
 //! docs are the user's manual: they are what `kubectl explain` prints. The types are lenient (an
 //! unknown field is skipped) so that an older controller can read a newer object; the strictness is
-//! in the generated schemas and, for rules that a schema cannot say, in `compile`.
+//! in the generated schemas and, for rules that a schema cannot say, in `compile`. No schema writes
+//! defaults into objects: each reads back as it was written, and compares equal with its source.
 //!
 //! Reading order: the kinds, then the parts of a rule in the order in which a request meets them.
 
@@ -29,12 +30,16 @@ pub mod reference;
 pub mod status;
 pub mod value;
 
+mod rule;
+
 pub use api_gateway::ApiGateway;
 pub use api_route::ApiRoute;
 pub use function::Function;
 pub use reference_grant::ReferenceGrant;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt;
 
 /// The API group of every kind here.
@@ -45,7 +50,28 @@ pub const VERSION: &str = "v1alpha1";
 
 /// The CRDs of all kinds, in reading order.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    vec![ApiGateway::crd(), ApiRoute::crd(), Function::crd()]
+    let mut crds = vec![ApiGateway::crd(), ApiRoute::crd(), Function::crd()];
+    let versions = crds.iter_mut().flat_map(|crd| &mut crd.spec.versions);
+    for version in versions {
+        let schema = version.schema.as_mut();
+        if let Some(schema) = schema.and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            forget_null(schema);
+        }
+    }
+    crds
+}
+
+/// An absent field is absent: null is no second way to say so, which readers would have to know.
+fn forget_null(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    let properties = schema.properties.iter_mut().flatten();
+    properties.for_each(|(_, below)| forget_null(below));
+    if let Some(JSONSchemaPropsOrArray::Schema(below)) = &mut schema.items {
+        forget_null(below);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(below)) = &mut schema.additional_properties {
+        forget_null(below);
+    }
 }
 
 /// The CRD as the YAML text that `make crds` writes.

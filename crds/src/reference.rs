@@ -1,6 +1,7 @@
 //! References from one object to another. They say whom an object means, not whether it exists.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +10,25 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRef {
     /// Name of the ApiGateway.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Namespace of the ApiGateway. Default: the route's own. Another namespace's gateway must
     /// admit the route with its `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: Option<String>,
     /// Name of one listener of the gateway. Default: all its listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub listener: Option<String>,
 }
 
@@ -27,7 +37,10 @@ pub struct GatewayRef {
 #[serde(rename_all = "camelCase")]
 pub struct FunctionRef {
     /// Name of the Function.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Namespace of the Function. Default: the route's own. Another namespace must permit it with a
     /// Gateway API ReferenceGrant, from ApiRoute of `tollgate.dev` to Function of `tollgate.dev`.
@@ -54,11 +67,14 @@ pub enum EventFormat {
 }
 
 /// A port of a Service.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
     /// Name of the Service.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Namespace of the Service. Default: the route's own. Another namespace must permit it with a
     /// Gateway API ReferenceGrant, from ApiRoute of `tollgate.dev` to Service of the core group.
@@ -69,5 +85,9 @@ pub struct ServiceRef {
     )]
     pub namespace: Option<String>,
     /// Number or name of a port of the Service.
+    #[schemars(schema_with = "crate::value::port")]
+    #[x_kube(validation = kube::core::Rule::new(
+        "type(self) == int ? self >= 1 && self <= 65535 : self != ''"
+    ).message("must be 1 to 65535, or the name of a port"))]
     pub port: IntOrString,
 }

@@ -136,8 +136,36 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"x-kubernetes-int-or-string": true, "pattern": Self::PATTERN})
+        json_schema!({
+            "x-kubernetes-int-or-string": true,
+            "maxLength": 20,
+            "minimum": 0,
+            "pattern": Self::PATTERN
+        })
     }
+}
+
+/// The number or the name of a port. Names end where those of Services do.
+pub(crate) fn port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"x-kubernetes-int-or-string": true, "maxLength": 63})
+}
+
+/// Labels: values of up to 63 characters.
+pub(crate) fn short_texts(_: &mut SchemaGenerator) -> Schema {
+    texts(16, 63)
+}
+
+/// Header fields: values of up to 4096 characters.
+pub(crate) fn header_fields(_: &mut SchemaGenerator) -> Schema {
+    texts(32, 4096)
+}
+
+fn texts(entries: u32, length: u32) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": entries,
+        "additionalProperties": {"type": "string", "maxLength": length}
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! A cluster for a person: started once, there until it is stopped.
 //!
 //! In: `make cluster-up` and `make cluster-down`. Out: a process that holds a cluster, and in
-//! `${XDG_STATE_HOME:-~/.local/state}/tollgate/cluster` its `kubeconfig`, its `log` and its `pid`. The
-//! holder keeps `pid` locked while it lives, so that neither a crash nor a number that the kernel
-//! has given to another process misleads anybody.
+//! `${XDG_STATE_HOME:-~/.local/state}/tollgate/cluster` its `kubeconfig`, its `log` and its `pid`.
+//! The holder keeps `pid` locked while it lives, so that neither a crash nor a number that the
+//! kernel has given to another process misleads anybody.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -53,6 +53,8 @@ impl Background {
         if self.lock()?.is_some() {
             // What is there is of one that has crashed.
             remove(&kubeconfig)?;
+            // A build takes minutes, and is seen here only.
+            binary::find()?;
             let log = File::create(self.file("log"))?;
             let mut holder = Command::new(std::env::current_exe()?)
                 .arg("hold")

@@ -1,8 +1,8 @@
 //! The binary that holds the control plane: found in the cache, or built into it.
 //!
 //! In: the Go module in `e2e/cluster`, and Go. Out: the path of the binary, in
-//! `${XDG_CACHE_HOME:-~/.cache}/tollgate/cluster-<hash>`; the hash is over all that goes into it. It
-//! lies outside the clone, so that only a new machine pays for the build: several minutes on two
+//! `${XDG_CACHE_HOME:-~/.cache}/tollgate/cluster-<hash>`; the hash is over all that goes into it.
+//! It lies outside the clone, so that only a new machine pays for the build: several minutes on two
 //! cores. What other hashes left there is removed.
 
 use std::{

@@ -267,12 +267,12 @@ impl Cluster {
         self.victim(part)?.terminate()
     }
 
-    /// Freezes a part: its connections stay open and nothing answers on them.
+    /// Freezes a part: its connections stay open and from now on nothing answers on them.
     ///
     /// # Errors
     /// As [`Self::kill`].
     pub fn freeze(&self, part: Part) -> anyhow::Result<()> {
-        self.victim(part)?.signal(Signal::STOP)
+        self.victim(part)?.freeze()
     }
 
     /// Lets a frozen part go on.

@@ -64,6 +64,8 @@ fn api_server(file: impl Fn(&str) -> String, port: u16) -> Vec<String> {
         format!("--service-account-signing-key-file={}", file(signing)),
         "--service-cluster-ip-range=10.96.0.0/16".into(),
         "--allow-privileged=true".into(),
+        // Else it waits a minute at its end for watches that nobody tells to end.
+        "--shutdown-watch-termination-grace-period=1s".into(),
     ]
 }
 

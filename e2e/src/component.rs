@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// How often something is asked whether it has come to pass.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
@@ -94,8 +94,8 @@ impl Component {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Its own group: Ctrl-C is for us, and it ends after us. A frozen one does too, for
-            // the kernel wakes a stopped group that has lost its parent.
+            // Its own group: Ctrl-C is for us, and it ends after us. A frozen one does too: the
+            // kernel wakes a stopped group when the parent that is outside of it ends.
             .process_group(0)
             .spawn();
         *child = Some(started.with_context(|| format!("start {}", self.part.name()))?);
@@ -131,9 +131,28 @@ impl Component {
     /// Sends a signal and returns at once.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         // The child is not waited for in between, so that its id can't be another's.
-        let pid = i32::try_from(self.pid()?)?;
-        let pid = Pid::from_raw(pid).context("process id 0")?;
-        kill_process(pid, signal).with_context(|| format!("signal {}", self.part.name()))
+        kill_process(self.id()?, signal).with_context(|| format!("signal {}", self.part.name()))
+    }
+
+    /// Freezes it, and waits until the last of its threads stands still. One that is frozen only
+    /// in part would outlive its owner.
+    pub(crate) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        let is_frozen = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let started = Instant::now();
+        while waitid(WaitId::Pid(self.id()?), is_frozen)?.is_none() {
+            ensure!(
+                started.elapsed() < GRACE,
+                "{} does not freeze",
+                self.part.name()
+            );
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn id(&self) -> anyhow::Result<Pid> {
+        Pid::from_raw(i32::try_from(self.pid()?)?).context("process id 0")
     }
 
     /// Kills it, if it runs, and waits for its end.
@@ -223,6 +242,28 @@ mod tests {
             etcd.has_not_ended().unwrap();
             assert!(etcd.pid().is_err());
         }
+    }
+
+    #[test]
+    fn a_frozen_part_stands_still_until_it_is_thawed_or_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let etcd = component(
+            folder.path(),
+            "trap 'echo asked; exit' TERM; echo up; read line",
+        );
+        etcd.launch().unwrap();
+        until("it is up", || etcd.last_words().ends_with("\nup"));
+        etcd.freeze().unwrap();
+        etcd.freeze().unwrap();
+        etcd.signal(Signal::TERM).unwrap();
+        assert!(etcd.last_words().ends_with("\nup"));
+        etcd.signal(Signal::CONT).unwrap();
+        until("it goes on", || etcd.last_words().ends_with("\nasked"));
+        etcd.kill().unwrap();
+        etcd.launch().unwrap();
+        etcd.freeze().unwrap();
+        etcd.kill().unwrap();
+        assert!(etcd.freeze().is_err());
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn parts_fail_and_come_back_with_all_objects_at_the_same_address() {
 
     cluster.freeze(Part::ApiServer).unwrap();
     let pid = cluster.pid(Part::ApiServer).unwrap();
-    until("it is frozen", || state(pid) == Some('T'));
+    assert!(is_frozen(pid));
     let admin = cluster.admin().clone();
     let asked = thread::spawn(move || admin.get(&path).unwrap().status);
     thread::yield_now();
@@ -185,7 +185,7 @@ fn parts_fail_and_come_back_with_all_objects_at_the_same_address() {
     let folder = cluster.kubeconfig().parent().unwrap().to_owned();
     assert!(fs::metadata(cluster.log(Part::Etcd).unwrap()).is_ok());
     cluster.stop().unwrap();
-    assert!(!folder.exists() && !Path::new("/proc").join(pid.to_string()).exists());
+    assert!(!folder.exists() && !proc(pid).exists());
 }
 
 /// `cluster` as a person runs it, with a state folder of its own.
@@ -214,22 +214,30 @@ impl Person {
     }
 }
 
-/// The letter of a process's state; none: there is no such process.
-fn state(pid: u32) -> Option<char> {
-    stat(pid)?.chars().next()
+/// What `/proc/<pid>/stat`, or that of a thread, says after the name: state, parent, …
+fn stat(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
+    text.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-/// What `/proc/<pid>/stat` says after the name: state, parent, …
-fn stat(pid: u32) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
+fn proc(pid: u32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+/// Whether all threads of a process stand still.
+fn is_frozen(pid: u32) -> bool {
+    let threads = fs::read_dir(proc(pid).join("task")).unwrap();
+    let mut states = threads.filter_map(|thread| stat(&thread.unwrap().path()));
+    states.all(|stat| stat.starts_with('T'))
 }
 
 fn children(of: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap();
     let pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    pids.filter(|pid| stat(*pid).is_some_and(|stat| stat[2..].starts_with(&format!("{of} "))))
-        .collect()
+    pids.filter(|pid| {
+        stat(&proc(*pid)).is_some_and(|stat| stat[2..].starts_with(&format!("{of} ")))
+    })
+    .collect()
 }
 
 fn send(pid: u32, signal: Signal) {
@@ -239,7 +247,7 @@ fn send(pid: u32, signal: Signal) {
 
 /// Whether a process has ended; one that nobody has collected yet has, too.
 fn is_over(pid: u32) -> bool {
-    matches!(state(pid), None | Some('Z'))
+    stat(&proc(pid)).is_none_or(|stat| stat.starts_with('Z'))
 }
 
 #[test]
@@ -255,12 +263,12 @@ fn a_cluster_in_the_background_is_one_and_ends_with_its_holder_however_that_ends
     let holder = person.holder();
     let parts = children(holder);
     assert_eq!(parts.len(), 3, "{parts:?}");
-    let folder = fs::read_link(format!("/proc/{}/cwd", parts[0])).unwrap();
+    let folder = fs::read_link(proc(parts[0]).join("cwd")).unwrap();
     assert_eq!(person.runs("up"), up);
     assert_eq!(person.holder(), holder);
 
     send(parts[0], Signal::STOP);
-    until("it is frozen", || state(parts[0]) == Some('T'));
+    until("it is frozen", || is_frozen(parts[0]));
     send(holder, Signal::KILL);
     for part in parts {
         until("a part ends", || is_over(part));

@@ -11,11 +11,10 @@ pub(crate) mod port;
 pub(crate) mod rule;
 pub(crate) mod table;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use tollgate_snapshot::{
-    Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, endpoints, function, root_hash,
-    route,
+    Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, endpoints, root_hash, route,
 };
 
 use self::{
@@ -46,7 +45,6 @@ pub struct Active {
     stand_ins: imbl::OrdSet<UnitId>,
     gateways: imbl::OrdMap<ObjectName, Arc<ArmedGateway>>,
     routes: imbl::OrdMap<ObjectName, Arc<ArmedRoute>>,
-    functions: Map<ObjectName, FunctionLimits>,
     endpoints: Map<ObjectName, Arc<ArmedEndpoints>>,
     /// By slot. A port keeps its slot as long as it lives.
     ports: Vec<Option<Arc<Port>>>,
@@ -67,15 +65,6 @@ struct Placed {
     candidate: Arc<Candidate>,
 }
 
-/// The bounds of a function.
-#[derive(Clone, Copy, Debug)]
-pub struct FunctionLimits {
-    /// Longest time for one call.
-    pub timeout: Duration,
-    /// Memory that it is told it has, in MiB.
-    pub memory_mb: u64,
-}
-
 /// Addresses by number of the Service's port.
 #[derive(Debug)]
 pub(crate) struct ArmedEndpoints {
@@ -86,7 +75,8 @@ pub(crate) struct ArmedEndpoints {
 enum Armed {
     Gateway(ArmedGateway),
     Route(ArmedRoute),
-    Function(FunctionLimits),
+    /// Requests only name functions: what runs them reads their units itself.
+    Function,
     Endpoints(ArmedEndpoints),
 }
 
@@ -136,7 +126,7 @@ impl Active {
                 self.settle_ports();
             }
             Armed::Route(route) => self.put_route(name, route),
-            Armed::Function(limits) => drop(self.functions.insert(name.clone(), limits)),
+            Armed::Function => {}
             Armed::Endpoints(endpoints) => {
                 self.endpoints.insert(name.clone(), Arc::new(endpoints));
             }
@@ -155,7 +145,7 @@ impl Active {
                 self.settle_ports();
             }
             UnitKind::Route => self.remove_route(name),
-            UnitKind::Function => drop(self.functions.remove(name)),
+            UnitKind::Function => {}
             UnitKind::Endpoints => drop(self.endpoints.remove(name)),
         }
         if self.units.remove(id).is_some() {
@@ -266,11 +256,6 @@ impl Active {
         found.map(|(_, addresses)| &**addresses).unwrap_or_default()
     }
 
-    /// The bounds of the functions.
-    pub fn functions(&self) -> impl Iterator<Item = (&ObjectName, &FunctionLimits)> {
-        self.functions.iter()
-    }
-
     /// The units that run, sorted.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values()
@@ -301,7 +286,7 @@ fn arm(unit: &Unit) -> Result<Armed, Unusable> {
     Ok(match &*unit.payload {
         Payload::Gateway(gateway) => Armed::Gateway(ArmedGateway::arm(gateway)?),
         Payload::Route(route) => Armed::Route(ArmedRoute::arm(&unit.id.object, route)?),
-        Payload::Function(function) => Armed::Function(FunctionLimits::arm(function)),
+        Payload::Function(_) => Armed::Function,
         Payload::Endpoints(endpoints) => Armed::Endpoints(ArmedEndpoints::arm(endpoints)?),
     })
 }
@@ -333,15 +318,6 @@ impl ArmedRoute {
             }
         }
         Ok(Self { placed })
-    }
-}
-
-impl FunctionLimits {
-    fn arm(function: &function::Function) -> Self {
-        Self {
-            timeout: Duration::from_millis(function.timeout_ms),
-            memory_mb: function.memory_mb,
-        }
     }
 }
 

@@ -30,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 pub use queue::{InitError, State};
 use tokio::runtime::Handle;
@@ -150,15 +151,16 @@ pub struct Functions {
 #[derive(Debug)]
 struct Shared {
     control: Handle,
-    environments: Mutex<Environments>,
+    /// Swapped as a whole: a call reads it without a lock, on every core at once.
+    current: ArcSwap<Current>,
+    /// Environments that only finish what they have. Whoever swaps `current` holds it.
+    retired: Mutex<Vec<Arc<Environment>>>,
 }
 
-#[derive(Debug, Default)]
-struct Environments {
-    /// Those that take calls.
-    current: BTreeMap<ObjectName, Arc<Environment>>,
-    /// Those that only finish what they have.
-    retired: Vec<Arc<Environment>>,
+/// The functions that calls find.
+#[derive(Clone, Debug, Default)]
+struct Current {
+    environments: BTreeMap<ObjectName, Arc<Environment>>,
     /// Whether all of them are to end.
     stopping: bool,
 }
@@ -169,14 +171,16 @@ impl Functions {
         Self {
             shared: Arc::new(Shared {
                 control,
-                environments: Mutex::default(),
+                current: ArcSwap::default(),
+                retired: Mutex::default(),
             }),
         }
     }
 
-    fn environments(&self) -> MutexGuard<'_, Environments> {
-        let environments = self.shared.environments.lock();
-        environments.unwrap_or_else(PoisonError::into_inner)
+    /// Keeps others from swapping the functions until it is dropped.
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Environment>>> {
+        let retired = self.shared.retired.lock();
+        retired.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a function as `spec` says, from now on; none: no longer.
@@ -184,10 +188,11 @@ impl Functions {
     /// A spec equal to the one that runs changes nothing. Otherwise new calls go to a new process,
     /// which starts at once, while the old one finishes what it was given and then ends.
     pub fn set(&self, name: &ObjectName, spec: Option<FunctionSpec>) {
-        let mut environments = self.environments();
-        environments.retired.retain(|retired| !retired.has_ended());
-        let current = environments.current.get(name).map(|current| &current.spec);
-        if environments.stopping || current == spec.as_ref() {
+        let mut retired = self.retired();
+        retired.retain(|retired| !retired.has_ended());
+        let mut current = Current::clone(&self.shared.current.load());
+        let running = current.environments.get(name).map(|known| &known.spec);
+        if current.stopping || running == spec.as_ref() {
             return;
         }
         let new = spec.map(|spec| Arc::new(Environment::new(name.clone(), spec)));
@@ -196,13 +201,15 @@ impl Functions {
                 self.shared
                     .control
                     .spawn(supervise::supervise(Arc::clone(&new)));
-                environments.current.insert(name.clone(), new)
+                current.environments.insert(name.clone(), new)
             }
-            None => environments.current.remove(name),
+            None => current.environments.remove(name),
         };
+        // First the new one is found, then the old one refuses.
+        self.shared.current.store(Arc::new(current));
         if let Some(old) = old {
             old.retire();
-            environments.retired.push(old);
+            retired.push(old);
         }
     }
 
@@ -230,11 +237,11 @@ impl Functions {
     }
 
     fn find(&self, name: &ObjectName) -> Result<Arc<Environment>, CallError> {
-        let environments = self.environments();
-        if environments.stopping {
+        let current = self.shared.current.load();
+        if current.stopping {
             return Err(CallError::Stopping);
         }
-        let found = environments.current.get(name);
+        let found = current.environments.get(name);
         found.map(Arc::clone).ok_or(CallError::NotFound)
     }
 
@@ -255,22 +262,21 @@ impl Functions {
     }
 
     fn retire_all(&self) -> Vec<Arc<Environment>> {
-        let mut environments = self.environments();
-        environments.stopping = true;
-        let current = environments.current.values();
-        let all: Vec<_> = current.chain(&environments.retired).cloned().collect();
-        drop(environments);
+        let retired = self.retired();
+        let mut current = Current::clone(&self.shared.current.load());
+        current.stopping = true;
+        let running = current.environments.values();
+        let all: Vec<_> = running.chain(retired.iter()).cloned().collect();
+        self.shared.current.store(Arc::new(current));
+        drop(retired);
         all.iter().for_each(|environment| environment.retire());
         all
     }
 
     /// What a look at each function shows, by name.
     pub fn states(&self) -> Vec<FunctionState> {
-        let environments = self.environments();
-        environments
-            .current
-            .values()
-            .map(|current| current.state())
-            .collect()
+        let current = self.shared.current.load();
+        let environments = current.environments.values();
+        environments.map(|known| known.state()).collect()
     }
 }

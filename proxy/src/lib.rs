@@ -6,6 +6,7 @@ pub mod config;
 
 pub mod active;
 
+mod core;
 pub mod listen;
 
 pub mod client_ip;

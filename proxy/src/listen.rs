@@ -3,13 +3,11 @@
 //! In: the ports of the active configuration. Out: sockets on every core, opened and closed as the
 //! configuration changes; a drain that loses nothing. It never sees a request.
 
-pub(crate) mod alarm;
-pub(crate) mod connection;
-pub(crate) mod core;
-pub(crate) mod vigil;
-
 mod bind;
+mod connection;
+mod house;
 mod socket;
+mod survive;
 mod sweep;
 
 use std::{
@@ -19,10 +17,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use self::core::{Command, Parts};
+use self::house::Command;
 use crate::{
     access_log::AccessLog,
     active::{Active, port::Port},
+    core::Parts,
     function::Functions,
     metrics::Metrics,
 };
@@ -43,7 +42,7 @@ pub struct Listen {
     active: Arc<ArcSwap<Active>>,
     any_port: bool,
     commands: Vec<mpsc::UnboundedSender<Command>>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
     open: BTreeMap<usize, OpenPort>,
     /// Ports that an older gateway has.
     taken: Vec<OpenPort>,
@@ -54,7 +53,7 @@ impl Listen {
     /// instead of the one that its listener names.
     ///
     /// # Errors
-    /// When a thread can't be started.
+    /// When a core can't be started; those that were end again.
     pub fn start(
         cores: usize,
         any_port: bool,
@@ -72,7 +71,7 @@ impl Listen {
                 metrics: metrics.core(),
                 log: log.core(),
             };
-            threads.push(core::start(index, parts, receiver)?);
+            threads.push(house::start(index, parts, receiver)?);
             commands.push(sender);
         }
         let active = Arc::clone(active);
@@ -182,10 +181,8 @@ impl Listen {
     pub fn stop(self) {
         drop(self.commands);
         for thread in self.threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "a core could not run"),
-                Err(_) => tracing::error!("a core panicked"),
+            if thread.join().is_err() {
+                tracing::error!("a core panicked");
             }
         }
     }

@@ -9,6 +9,7 @@
 //! ```
 
 pub(crate) mod fields;
+mod glimpse;
 pub(crate) mod integrate;
 pub(crate) mod normalise;
 pub(crate) mod record;
@@ -22,7 +23,7 @@ use hyper::body::Incoming;
 
 use self::record::{Answer, Pending};
 use crate::{
-    listen::{connection::Link, core::Core},
+    core::{Core, link::Link},
     refusal::Refusal,
     upstream::body::Upload,
 };
@@ -51,16 +52,17 @@ async fn serve(
 ) -> Result<Response<respond::Source>, Refusal> {
     let core = Rc::clone(&pending.core);
     // One look at the configuration: what follows sees one version of it.
-    let (target, matched, plan) = core.with_active(|active| {
+    let (target, matched, choice) = core.with_active(|active| {
         let (link, mut last) = (Rc::clone(&pending.link), None);
         let port = link.door.port(active, &mut last);
         pending.enter(port, parts);
-        let target = normalise::target(parts, &pending.link, &port.gateway.limits)?;
+        let target = normalise::target(parts, &pending.link, &port.gateway.limits)
+            .inspect_err(|_| pending.misaimed(port, parts))?;
         pending.aim(port, &target);
         let matched = route::find(port, &target, parts)?;
         pending.matched(&matched);
-        let plan = integrate::plan(&core, active, &port.gateway.limits, &matched)?;
-        Ok::<_, Refusal>((target, matched, plan))
+        let choice = integrate::choose(&core, active, &port.gateway.limits, &matched)?;
+        Ok::<_, Refusal>((target, matched, choice))
     })?;
-    integrate::run(pending, plan, &matched, &target, parts, body).await
+    integrate::run(pending, choice, &matched, &target, parts, body).await
 }

@@ -71,6 +71,9 @@ pub enum Blame {
     Gateway,
 }
 
+/// What [`Reason::row`] says of a reason.
+type Row = (u16, &'static str, Blame, &'static str, Option<&'static str>);
+
 impl Reason {
     /// Every reason, in the order of their metric index.
     pub const ALL: [Self; 25] = [
@@ -106,129 +109,70 @@ impl Reason {
         self as usize
     }
 
-    /// Status, blame and label of the reason. The body is [`Reason::message`].
-    fn row(self) -> (StatusCode, Blame, &'static str) {
+    /// The table: status, message, blame, label, and seconds after which to try again.
+    // Formatted by hand: a table is read by its columns.
+    #[rustfmt::skip]
+    fn row(self) -> Row {
         use Blame::{Client, Gateway, Upstream};
         match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, Client, "BadRequest"),
-            Self::NotFound => (StatusCode::NOT_FOUND, Client, "NotFound"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Client, "MethodNotAllowed"),
-            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, Client, "RequestTimeout"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Client, "BodyTooLarge"),
-            Self::UriTooLong => (StatusCode::URI_TOO_LONG, Client, "UriTooLong"),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Client,
-                "HeadersTooLarge",
-            ),
-            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, Client, "NotImplemented"),
-            Self::RuleClosed => (StatusCode::SERVICE_UNAVAILABLE, Gateway, "RuleClosed"),
-            Self::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, Upstream, "NoEndpoint"),
-            Self::FunctionBusy => (StatusCode::SERVICE_UNAVAILABLE, Upstream, "FunctionBusy"),
-            Self::EgressDenied => (StatusCode::BAD_GATEWAY, Gateway, "EgressDenied"),
-            Self::UpstreamUnresolved => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamUnresolved"),
-            Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamUnreachable"),
-            Self::UpstreamReset => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamReset"),
-            Self::UpstreamGarbage => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamGarbage"),
-            Self::UpstreamAborted => (StatusCode::BAD_GATEWAY, Upstream, "UpstreamAborted"),
-            Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, Upstream, "UpstreamTimeout"),
-            Self::FunctionInit => (StatusCode::INTERNAL_SERVER_ERROR, Upstream, "FunctionInit"),
-            Self::FunctionCrashed => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Upstream,
-                "FunctionCrashed",
-            ),
-            Self::FunctionError => (StatusCode::INTERNAL_SERVER_ERROR, Upstream, "FunctionError"),
-            Self::FunctionTimeout => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Upstream,
-                "FunctionTimeout",
-            ),
-            Self::FunctionAnswer => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Upstream,
-                "FunctionAnswer",
-            ),
-            // Nobody reads the status: it is only logged. 499 is nginx's word for it.
-            Self::ClientGone => (CLIENT_CLOSED_REQUEST, Client, "ClientGone"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, Gateway, "Internal"),
+            Self::BadRequest => (400, "Bad Request", Client, "BadRequest", None),
+            Self::NotFound => (404, "Not Found", Client, "NotFound", None),
+            Self::MethodNotAllowed => (405, "Method Not Allowed", Client, "MethodNotAllowed", None),
+            Self::RequestTimeout => (408, "Request Timeout", Client, "RequestTimeout", None),
+            Self::BodyTooLarge => (413, "Request Entity Too Large", Client, "BodyTooLarge", None),
+            Self::UriTooLong => (414, "URI Too Long", Client, "UriTooLong", None),
+            Self::HeadersTooLarge =>
+                (431, "Request Header Fields Too Large", Client, "HeadersTooLarge", None),
+            Self::NotImplemented => (501, "Not Implemented", Client, "NotImplemented", None),
+            Self::RuleClosed => (503, "Service Unavailable", Gateway, "RuleClosed", None),
+            Self::NoEndpoint => (503, "Service Unavailable", Upstream, "NoEndpoint", Some("1")),
+            Self::FunctionBusy => (503, "Service Unavailable", Upstream, "FunctionBusy", Some("1")),
+            Self::EgressDenied => (502, "Bad Gateway", Gateway, "EgressDenied", None),
+            Self::UpstreamUnresolved => (502, "Bad Gateway", Upstream, "UpstreamUnresolved", None),
+            Self::UpstreamUnreachable =>
+                (502, "Bad Gateway", Upstream, "UpstreamUnreachable", None),
+            Self::UpstreamReset => (502, "Bad Gateway", Upstream, "UpstreamReset", None),
+            Self::UpstreamGarbage => (502, "Bad Gateway", Upstream, "UpstreamGarbage", None),
+            Self::UpstreamAborted => (502, "Bad Gateway", Upstream, "UpstreamAborted", None),
+            Self::UpstreamTimeout =>
+                (504, "Endpoint request timed out", Upstream, "UpstreamTimeout", None),
+            Self::FunctionInit => (500, "Internal Server Error", Upstream, "FunctionInit", None),
+            Self::FunctionCrashed =>
+                (500, "Internal Server Error", Upstream, "FunctionCrashed", None),
+            Self::FunctionError => (500, "Internal Server Error", Upstream, "FunctionError", None),
+            Self::FunctionTimeout =>
+                (500, "Internal Server Error", Upstream, "FunctionTimeout", None),
+            Self::FunctionAnswer =>
+                (500, "Internal Server Error", Upstream, "FunctionAnswer", None),
+            // Nobody reads the answer: it is only logged. 499 is nginx's word for it.
+            Self::ClientGone => (499, "Client Closed Request", Client, "ClientGone", None),
+            Self::Internal => (500, "Internal Server Error", Gateway, "Internal", None),
         }
     }
 
     /// Status of the answer.
     pub fn status(self) -> StatusCode {
-        self.row().0
-    }
-
-    /// Who is to blame.
-    pub fn blame(self) -> Blame {
-        self.row().1
-    }
-
-    /// Name in metrics and logs.
-    pub fn label(self) -> &'static str {
-        self.row().2
+        StatusCode::from_u16(self.row().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The `message` of the JSON body.
     pub fn message(self) -> &'static str {
-        match self {
-            Self::UpstreamTimeout => "Endpoint request timed out",
-            Self::BodyTooLarge => "Request Entity Too Large",
-            Self::UriTooLong => "URI Too Long",
-            Self::ClientGone => "Client Closed Request",
-            Self::BadRequest
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::RequestTimeout
-            | Self::HeadersTooLarge
-            | Self::NotImplemented
-            | Self::RuleClosed
-            | Self::NoEndpoint
-            | Self::FunctionBusy
-            | Self::EgressDenied
-            | Self::UpstreamUnresolved
-            | Self::UpstreamUnreachable
-            | Self::UpstreamReset
-            | Self::UpstreamGarbage
-            | Self::UpstreamAborted
-            | Self::FunctionInit
-            | Self::FunctionCrashed
-            | Self::FunctionError
-            | Self::FunctionTimeout
-            | Self::FunctionAnswer
-            | Self::Internal => self.status().canonical_reason().unwrap_or("Error"),
-        }
+        self.row().1
+    }
+
+    /// Who is to blame.
+    pub fn blame(self) -> Blame {
+        self.row().2
+    }
+
+    /// Name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        self.row().3
     }
 
     /// Seconds after which it may help to try again (RFC 9110 section 10.2.3).
     pub fn retry_after(self) -> Option<&'static str> {
-        match self {
-            Self::NoEndpoint | Self::FunctionBusy => Some("1"),
-            Self::BadRequest
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::RequestTimeout
-            | Self::BodyTooLarge
-            | Self::UriTooLong
-            | Self::HeadersTooLarge
-            | Self::NotImplemented
-            | Self::RuleClosed
-            | Self::EgressDenied
-            | Self::UpstreamUnresolved
-            | Self::UpstreamUnreachable
-            | Self::UpstreamReset
-            | Self::UpstreamGarbage
-            | Self::UpstreamAborted
-            | Self::UpstreamTimeout
-            | Self::FunctionInit
-            | Self::FunctionCrashed
-            | Self::FunctionError
-            | Self::FunctionTimeout
-            | Self::FunctionAnswer
-            | Self::ClientGone
-            | Self::Internal => None,
-        }
+        self.row().4
     }
 }
 
@@ -263,11 +207,6 @@ impl From<Reason> for Refusal {
     }
 }
 
-const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
-    Ok(status) => status,
-    Err(_) => StatusCode::BAD_REQUEST,
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +215,13 @@ mod tests {
     fn the_index_of_a_reason_is_its_place() {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason.index(), place, "{}", reason.label());
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_status_that_is_one() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.status().as_u16(), reason.row().0, "{reason:?}");
         }
     }
 

@@ -125,7 +125,7 @@ pub async fn run(
         &metrics,
         &log,
     )
-    .context("a core's thread can't be started")?;
+    .context("a core can't be started")?;
     listen.follow();
 
     let site = Site {

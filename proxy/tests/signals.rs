@@ -127,6 +127,23 @@ fn an_address_of_ours_that_is_taken_ends_with_2() {
     }
 }
 
+#[test]
+fn a_core_that_cannot_start_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        // Enough files for what comes before, and not for so many cores.
+        .args(["-c", "ulimit -n 48; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_tollgate-proxy"))
+        .args(["serve", "--cores", "64", "--manifests"])
+        .arg(folder.path())
+        .args(["--admin", "127.0.0.1:0", "--health", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("a core can't be started"), "{errors}");
+}
+
 /// A gateway that runs. It is killed when the test lets go of it.
 struct Gateway {
     child: Child,

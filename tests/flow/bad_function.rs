@@ -1,6 +1,10 @@
 //! Bad functions: each way to fail is told from the others, and the next call works.
 
-use std::{fs, net::TcpStream, os::unix::fs::OpenOptionsExt};
+use std::{
+    fs,
+    net::{Shutdown, TcpStream},
+    os::unix::fs::OpenOptionsExt,
+};
 
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
@@ -325,5 +329,20 @@ fn a_call_that_finds_the_queue_full_is_refused() {
     drop((held, waiting));
     trial.outcome(String::new());
     works(&trial, "after");
+    trial.gateway.stop();
+}
+
+#[test]
+fn an_upload_that_breaks_off_reaches_no_function() {
+    let trial = calling(&stub("fn", "10s", &["requests"]), "{}");
+    let whole = post("/good", "ten bytes!");
+    let mut stream = trial.connect();
+    client::write(&mut stream, &whole.as_bytes()[..whole.len() - 1]);
+    stream.shutdown(Shutdown::Write).unwrap();
+    let outcome = trial.outcome(client::read(&mut stream));
+    outcome.check_lines("broken off", &[(499, Some("ClientGone"))]);
+    assert_eq!(outcome.lines[0].get("upstream"), None, "{outcome:#?}");
+    works(&trial, "after");
+    assert_eq!(notes(&trial), ["/good"], "the whole one alone");
     trial.gateway.stop();
 }

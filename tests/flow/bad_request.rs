@@ -5,6 +5,7 @@ mod framing;
 mod h2;
 mod head;
 mod host;
+mod log;
 mod path;
 mod protocol;
 mod slow;

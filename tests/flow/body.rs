@@ -25,11 +25,9 @@ fn the_client_sees_the_first_chunk_before_the_upstream_sends_the_second() {
         gone.lock().unwrap().recv().unwrap();
         stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").unwrap();
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     assert_eq!(session.head().unwrap().status, 200);
     assert_eq!(session.chunk().unwrap().unwrap(), b"first");
     go.send(()).unwrap();
@@ -55,7 +53,7 @@ fn the_upstream_sees_the_first_bytes_before_the_client_sends_the_rest() {
             }
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let head = "POST / HTTP/1.1\r\nhost: a.example\r\n";
     let rows = [
         ("length", "content-length: 9\r\n\r\nfirst", "rest"),
@@ -157,11 +155,9 @@ fn a_client_that_does_not_read_slows_its_upstream_down() {
             sent.lock().unwrap().send(()).unwrap();
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     assert_eq!(session.head().unwrap().status, 200);
     let mut written = 0;
     // The kernel's buffers take some MiB; then the upstream stands still.
@@ -183,7 +179,7 @@ fn trailers_of_an_answer_reach_the_client() {
         "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\
          x-sum: 7\r\n\r\n",
     );
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let ask = |more: &str| {
         let mut session = Session::open(gateway.address());
         let head = "GET / HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n";
@@ -207,7 +203,7 @@ fn trailers_of_an_answer_reach_the_client() {
 #[test]
 fn trailers_of_a_request_stay_behind() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let head = "POST / HTTP/1.1\r\nhost: a.example\r\ntrailer: x-real-ip\r\ntransfer-encoding: chunked\r\n";
     session
@@ -225,7 +221,7 @@ fn trailers_of_a_request_stay_behind() {
 #[test]
 fn a_chunked_upload_arrives_chunked_and_whole() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let head = "POST / HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n\r\n";
     session
@@ -247,7 +243,7 @@ fn a_chunked_upload_arrives_chunked_and_whole() {
 #[test]
 fn a_client_that_expects_100_continue_gets_it_and_sends() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let head =
         "POST / HTTP/1.1\r\nhost: a.example\r\nexpect: 100-continue\r\ncontent-length: 4\r\n";
@@ -272,11 +268,9 @@ fn a_client_that_leaves_mid_answer_is_recorded_and_its_upstream_let_go() {
         let _ = stream.read_to_end(&mut rest);
         left.lock().unwrap().send(()).unwrap();
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     session.head().unwrap();
     thread::scope(|scope| {
         scope.spawn(move || drop(session));

@@ -19,7 +19,6 @@ use tollgate_tests::{
     load::Load,
     session::Session,
     upstream::{Upstream, read_request},
-    write,
 };
 
 /// An upstream that answers a request when told to, and says when one has come.
@@ -49,8 +48,7 @@ fn is_draining(health: SocketAddr) {
 
 #[test]
 fn every_request_that_was_sent_is_answered() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let load = Load::on(gateway.address(), 8, "/");
     load.may_be_refused();
     gateway.ask_to_stop();
@@ -92,8 +90,7 @@ async fn ask_until_refused(client: H2, answered: Arc<AtomicUsize>, lost: Arc<Mut
 
 #[test]
 fn an_http_2_connection_ends_after_its_last_stream() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let (answered, lost) = (Arc::new(AtomicUsize::new(0)), Arc::default());
     h2::run(async {
         let (client, closed) = H2::connect(gateway.address()).await;
@@ -124,11 +121,9 @@ fn an_http_2_connection_ends_after_its_last_stream() {
 #[test]
 fn requests_in_flight_are_finished() {
     let (upstream, asked, go) = told();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     asked.recv().unwrap();
     let (health, address) = (gateway.health(), gateway.address());
     gateway.ask_to_stop();
@@ -145,8 +140,7 @@ fn requests_in_flight_are_finished() {
 
 #[test]
 fn an_upload_in_flight_is_finished() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let mut session = Session::open(gateway.address());
     let head = "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 8\r\n\r\n";
     session.write(format!("{head}firs")).unwrap();
@@ -167,7 +161,7 @@ fn an_upload_in_flight_is_finished() {
 #[test]
 fn an_http_2_stream_in_flight_is_finished() {
     let (upstream, asked, go) = told();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let health = gateway.health();
     let asked = Mutex::new(asked);
     h2::run(async {
@@ -190,8 +184,7 @@ fn an_http_2_stream_in_flight_is_finished() {
 
 #[test]
 fn connections_at_rest_are_closed() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let mut used = Session::open(gateway.address());
     assert_eq!(used.get("/").unwrap().body, "hello");
     let mut fresh = Session::open(gateway.address());
@@ -204,8 +197,7 @@ fn connections_at_rest_are_closed() {
 /// A client that sends as the end begins has not been told yet.
 #[test]
 fn a_connection_at_rest_may_bring_one_more_request() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let mut session = Session::open(gateway.address());
     assert_eq!(session.get("/").unwrap().body, "hello");
     let health = gateway.health();
@@ -223,11 +215,9 @@ fn a_connection_at_rest_may_bring_one_more_request() {
 #[test]
 fn a_second_stop_ends_at_once() {
     let (upstream, asked, go) = told();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     asked.recv().unwrap();
     let health = gateway.health();
     gateway.ask_to_stop();
@@ -240,8 +230,7 @@ fn a_second_stop_ends_at_once() {
 
 #[test]
 fn the_log_has_every_request_at_the_end() {
-    let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&Upstream::echo());
     let stop = Arc::new(AtomicBool::new(false));
     let address = gateway.address();
     let client = {

@@ -91,7 +91,7 @@ fn naming(text: &'static str) -> Upstream {
 #[test]
 fn endpoints_that_change_lose_no_request() {
     let (one, two) = (naming("one"), naming("two"));
-    let gateway = Gateway::serving(&write::forwarding_to(one.address));
+    let gateway = Gateway::in_front_of(&one);
     let load = Load::on(gateway.address(), 4, "/");
     let says_only = |body: &str| says(&gateway, "/", 200, body);
     for _ in 0..5 {
@@ -196,11 +196,9 @@ fn an_answer_that_streams_is_not_cut_by_an_edit() {
         gone.lock().unwrap().recv().unwrap();
         stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").unwrap();
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
-    session
-        .write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
-        .unwrap();
+    session.ask("/").unwrap();
     assert_eq!(session.head().unwrap().status, 200);
     assert_eq!(session.chunk().unwrap().unwrap(), b"first");
     gateway.write(

@@ -18,7 +18,7 @@ use tollgate_tests::{
 #[test]
 fn a_request_reaches_the_service_and_its_answer_the_client() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let reply = gateway.get("/a?b=c");
     assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
     let seen = &upstream.seen(1)[0];
@@ -46,7 +46,7 @@ fn rule(backends: &str, more: &str) -> String {
 #[test]
 fn fields_of_one_connection_stay_there_on_the_way_out() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let fields = [
         ("connection", "close, X-Listed"),
         ("x-listed", "1"),
@@ -87,7 +87,7 @@ fn fields_of_one_connection_stay_there_on_the_way_back() {
          a=1\r\nset-cookie: b=2\r\nserver: theirs\r\nx-request-id: theirs\r\n\
          content-length: 5\r\n\r\nhello",
     );
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let reply = session.get("/").unwrap();
     for gone in [
@@ -348,7 +348,7 @@ fn connections_to_an_upstream_are_used_again() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     // Whether the client keeps its own connection does not matter.
     for _ in 0..5 {
         assert_eq!(gateway.get("/").body, "hello");
@@ -366,7 +366,7 @@ fn an_http_1_0_client_is_answered_in_its_way() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     );
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let ask = |head: &str| {
         let mut session = Session::open(gateway.address());
         session.write(format!("{head}\r\n\r\n")).unwrap();
@@ -390,7 +390,7 @@ fn an_http_1_0_client_is_answered_in_its_way() {
 #[test]
 fn a_client_keeps_its_connection_and_may_send_ahead() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let one = "GET /1 HTTP/1.1\r\nhost: a.example\r\n\r\n";
     let two = "POST /2 HTTP/1.1\r\nhost: a.example\r\ncontent-length: 4\r\n\r\nbody";
@@ -421,7 +421,7 @@ fn answers_without_a_body_keep_the_connection_in_step() {
             let _ = stream.write_all(answer);
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let mut session = Session::open(gateway.address());
     let (no_content, not_modified) = (session.get("/204").unwrap(), session.get("/304").unwrap());
     assert_eq!(

@@ -24,7 +24,7 @@ fn streams_of_one_connection_are_answered_each_with_its_own_answer() {
             let _ = stream.write_all(format!("{head}{path}").as_bytes());
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (client, _) = H2::connect(gateway.address()).await;
         let mut asked = JoinSet::new();
@@ -57,7 +57,7 @@ fn a_slow_answer_holds_up_no_other_stream() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (client, _) = H2::connect(gateway.address()).await;
         let mut slow = client.clone();
@@ -78,7 +78,7 @@ fn a_request_is_forwarded_as_http_1_1_has_it() {
         "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\nkeep-alive: timeout=5\r\nx-a: 1\r\n\
          transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     );
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (mut client, _) = H2::connect(gateway.address()).await;
         let request = h2::request("POST", "/a/?b")
@@ -121,7 +121,7 @@ fn bodies_larger_than_any_window_go_both_ways() {
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (client, _) = H2::connect(gateway.address()).await;
         let mut both = JoinSet::new();
@@ -165,7 +165,7 @@ fn a_slow_reader_slows_its_upstream_down_and_no_other_stream() {
             }
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (mut client, _) = H2::connect(gateway.address()).await;
         let slow = h2::request("GET", "/slow").body(h2::empty()).unwrap();
@@ -229,7 +229,7 @@ fn a_stream_that_the_client_resets_costs_only_itself() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
         }
     });
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     h2::run(async {
         let (mut client, _) = H2::connect(gateway.address()).await;
         let mut never = client.clone();

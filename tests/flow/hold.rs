@@ -34,11 +34,11 @@ fn says(gateway: &Gateway, host: &str, expected: (u16, &str)) {
 }
 
 /// How a unit stands, by `/config`.
-fn standing(config: &Value, id: &str) -> Option<String> {
+fn verdict(config: &Value, id: &str) -> Option<String> {
     let rows = ["units", "absent"].into_iter();
     let mut rows = rows.flat_map(|key| config[key].as_array().unwrap());
     let row = rows.find(|row| row["id"] == id)?;
-    Some(row["standing"].as_str().unwrap().to_owned())
+    Some(row["verdict"].as_str().unwrap().to_owned())
 }
 
 fn stands(gateway: &Gateway, id: &str, expected: &str) -> Vec<String> {
@@ -46,7 +46,7 @@ fn stands(gateway: &Gateway, id: &str, expected: &str) -> Vec<String> {
         let config = gateway.config();
         let problems = config["problems"].as_array().unwrap().iter();
         let problems = problems.map(|problem| problem.as_str().unwrap().to_owned());
-        (standing(&config, id).as_deref() == Some(expected)).then(|| problems.collect())
+        (verdict(&config, id).as_deref() == Some(expected)).then(|| problems.collect())
     })
 }
 
@@ -74,7 +74,7 @@ fn a_broken_edit_keeps_the_last_good_version_of_that_object_alone() {
     says(&gateway, "two.example", (200, "two-again"));
     assert_eq!(ask(&gateway, "one.example"), (200, "one".into()));
     assert_eq!(
-        standing(&gateway.config(), "route/default/two").unwrap(),
+        verdict(&gateway.config(), "route/default/two").unwrap(),
         "Active"
     );
 
@@ -144,6 +144,37 @@ fn a_file_that_is_no_yaml_keeps_all_its_objects() {
         &manifests.replace("body: one", "body: two"),
     );
     says(&gateway, "one.example", (200, "two"));
+    gateway.stop();
+}
+
+/// Once a file can't be read, its objects are those of a text that is gone, and so are its lines.
+#[test]
+fn what_a_file_keeps_has_no_line_in_its_newer_text() {
+    let gateway = Gateway::serving(&write::gateway("{}"));
+    gateway.write("one.yaml", &broken("one", "one.example"));
+    let shown = |expected: [&str; 2]| {
+        let begins = |line: &str, start: &str| line.contains(&format!("/one.yaml{start}"));
+        eventually(|| {
+            let config = gateway.config();
+            let lines = config["problems"].as_array().unwrap().iter();
+            let lines: Vec<_> = lines.map(|line| line.as_str().unwrap()).collect();
+            let same = lines.len() == expected.len()
+                && expected
+                    .iter()
+                    .all(|start| lines.iter().any(|line| begins(line, start)));
+            same.then_some(())
+        });
+    };
+    let problems = stands(&gateway, "route/default/one", "HeldWithoutLastGood");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("/one.yaml:8 ApiRoute"), "{problems:?}");
+    gateway.write("one.yaml", "# \nkind: [");
+    shown([":2: ", " ApiRoute default/one "]);
+    gateway.write("one.yaml", "# \n# \n# \nkind: [");
+    shown([":4: ", " ApiRoute default/one "]);
+    gateway.write("one.yaml", &saying("one", "one.example", "one"));
+    let problems = stands(&gateway, "route/default/one", "Active");
+    assert!(problems.is_empty(), "{problems:?}");
     gateway.stop();
 }
 

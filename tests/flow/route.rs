@@ -181,7 +181,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 #[test]
 fn what_is_matched_is_what_is_forwarded() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::serving(&write::forwarding_to(upstream.address));
+    let gateway = Gateway::in_front_of(&upstream);
     let rows = [
         ("plain", "/a/b?c=d", "/a/b?c=d"),
         ("slash at the end", "/a/", "/a/"),

@@ -23,7 +23,11 @@ use tollgate_proxy::{
     serve::{self, Ended, LogTo, Options, Reach},
 };
 
-use crate::client::{self, Reply};
+use crate::{
+    client::{self, Reply},
+    upstream::Upstream,
+    write,
+};
 
 /// How long anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -84,6 +88,11 @@ impl Gateway {
             stop,
             thread,
         }
+    }
+
+    /// Serves a gateway that forwards everything to an upstream.
+    pub fn in_front_of(upstream: &Upstream) -> Self {
+        Self::serving(&write::forwarding_to(upstream.address))
     }
 
     /// Where the first port is.

@@ -16,6 +16,7 @@ pub mod h2;
 pub mod load;
 pub mod manifests;
 pub mod process;
+pub mod property;
 pub mod session;
 pub mod trial;
 pub mod upstream;

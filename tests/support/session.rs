@@ -44,12 +44,20 @@ impl Session {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
+    /// Asks for a path of the host `a.example`.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn ask(&mut self, path: &str) -> io::Result<()> {
+        self.write(format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n\r\n"))
+    }
+
     /// Asks for a path of the host `a.example`, and reads the answer.
     ///
     /// # Errors
     /// When the connection is broken before the answer has ended.
     pub fn get(&mut self, path: &str) -> io::Result<Reply> {
-        self.write(format!("GET {path} HTTP/1.1\r\nhost: a.example\r\n\r\n"))?;
+        self.ask(path)?;
         self.reply()
     }
 

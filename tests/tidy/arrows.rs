@@ -125,6 +125,17 @@ fn the_pipeline_knows_nothing_of_config() {
     ));
 }
 
+/// A request is handed on in one direction: what serves it does not know where it came from.
+#[test]
+fn what_requests_use_knows_nothing_of_sockets_or_stages() {
+    let sources = rust();
+    let mut wrong = uses(&sources, "proxy/src/pipeline", &["listen::"]);
+    for folder in ["proxy/src/core", "proxy/src/upstream", "proxy/src/function"] {
+        wrong.extend(uses(&sources, folder, &["listen::", "pipeline::"]));
+    }
+    none_wrong(wrong);
+}
+
 #[test]
 fn compile_is_pure() {
     let sources = rust();

@@ -6,18 +6,7 @@
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
-
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use tollgate_snapshot::header::HOP_BY_HOP;
 
 /// Why a header field is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,6 +79,7 @@ mod tests {
             ("space", "x beta", Err(InvalidHeader::Name)),
             ("empty", "", Err(InvalidHeader::Name)),
             ("hop by hop", "Connection", Err(InvalidHeader::HopByHop)),
+            ("expectation", "Expect", Err(InvalidHeader::HopByHop)),
             ("host", "Host", Err(InvalidHeader::Host)),
         ];
         for (row, text, expected) in rows {

@@ -1,5 +1,5 @@
 //! The contract between controller and proxy: units and their sets, how these travel and are kept,
-//! and the canonical form of a path.
+//! and what both must read alike: the canonical form of a path, and the hop-by-hop header fields.
 //!
 //! A unit is one source object compiled: plain data, comparable, content-hashed. Its payload is
 //! JSON with a fixed order of fields and sorted maps, so that equal input has an equal hash, and
@@ -19,6 +19,7 @@ pub mod integrate;
 pub mod endpoints;
 pub mod function;
 
+pub mod header;
 pub mod path;
 
 pub mod set;

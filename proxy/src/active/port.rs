@@ -107,10 +107,10 @@ impl ArmedGateway {
         keys
     }
 
-    /// The names of the listeners that share a port.
-    fn listeners_at(&self, key: &PortKey) -> impl Iterator<Item = &Arc<str>> {
+    /// The listeners that share a port.
+    fn listeners_at(&self, key: &PortKey) -> impl Iterator<Item = &Listener> {
         let here = |l: &&Listener| l.address == key.address && l.port == key.port;
-        self.listeners.iter().filter(here).map(|l| &l.name)
+        self.listeners.iter().filter(here)
     }
 
     /// The port of one listener.
@@ -196,7 +196,10 @@ pub(super) fn share(
                 None => granted.push((key, Arc::clone(gateway))),
                 Some((other, _)) => taken.push(Taken {
                     gateway: name.to_string().into(),
-                    listeners: gateway.listeners_at(&key).cloned().collect(),
+                    listeners: gateway
+                        .listeners_at(&key)
+                        .map(|l| Arc::clone(&l.name))
+                        .collect(),
                     why: format!("{} is taken by ApiGateway {}", key.socket(), other.gateway),
                 }),
             }
@@ -228,19 +231,14 @@ impl Port {
 
     /// The names of the listeners that share this port.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.gateway.listeners_at(&self.key)
+        self.gateway.listeners_at(&self.key).map(|l| &l.name)
     }
 
     /// The listener that a request for `host` comes through when no route says so: the one with the
     /// longest hostname that covers it.
     pub(crate) fn listener_for(&self, host: &str) -> Option<&Arc<str>> {
-        let here = |l: &&Listener| l.address == self.key.address && l.port == self.key.port;
-        let covering = self
-            .gateway
-            .listeners
-            .iter()
-            .filter(here)
-            .filter(|l| l.covers(host));
+        let here = self.gateway.listeners_at(&self.key);
+        let covering = here.filter(|l| l.covers(host));
         covering
             .max_by_key(|l| l.hostname.as_ref().map_or(0, |h| h.len()))
             .map(|l| &l.name)

@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
+use tollgate_snapshot::header::HOP_BY_HOP;
 
 /// Why a function's answer can't be sent to a client.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -25,19 +26,6 @@ impl MalformedAnswer {
         }
     }
 }
-
-/// Fields that belong to a connection (RFC 9110 section 7.6.1) or that follow from the body: the
-/// gateway writes its own.
-const DROPPED: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Reads an answer to an event of format 2.0.
 ///
@@ -115,11 +103,17 @@ fn headers(fields: Value) -> Result<HeaderMap, MalformedAnswer> {
             MalformedAnswer::new("headers", format_args!("no header name: {name:?}"))
         })?;
         let value = header_value(&format!("headers.{name}"), value)?;
-        if !DROPPED.contains(&parsed.as_str()) {
+        if !is_ours(&parsed) {
             headers.insert(parsed, value);
         }
     }
     Ok(headers)
+}
+
+/// Whether the gateway writes the field itself: it concerns the connection, or follows from the
+/// body.
+fn is_ours(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(&name.as_str()) || *name == header::CONTENT_LENGTH
 }
 
 /// A header value. One with a line break or another control byte would write header fields of its

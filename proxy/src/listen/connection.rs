@@ -4,7 +4,7 @@
 //! so broken that hyper refuses it. Requests on one connection share nothing but this.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     error::Error,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -22,12 +21,17 @@ use hyper_util::{
 use tokio::{net::TcpStream, task::spawn_local};
 
 use super::{
-    core::{Core, Door},
+    house::House,
     socket::{Shared, Socket},
-    vigil::{Deadlines, Expired, Vigil},
 };
 use crate::{
     active::port::Limits,
+    core::{
+        Core,
+        door::Door,
+        link::Link,
+        vigil::{Deadlines, Expired, Vigil},
+    },
     pipeline::{self, record},
     refusal::Reason,
 };
@@ -42,51 +46,6 @@ const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The smallest read buffer that hyper takes.
 const READ_BUFFER_BYTES_MIN: usize = 8 << 10;
 
-/// How a connection is asked to end.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Farewell {
-    /// Not at all.
-    Stay,
-    /// With its next answer.
-    WithNextAnswer,
-    /// As soon as nothing is open on it.
-    Now,
-}
-
-/// What the requests of a connection know of it.
-pub(crate) struct Link {
-    /// Where it came in.
-    pub(crate) door: Rc<Door>,
-    /// The other end.
-    pub(crate) peer: SocketAddr,
-    /// Its address as a field value, made once.
-    pub(crate) peer_ip: HeaderValue,
-    pub(crate) vigil: Rc<Vigil>,
-    farewell: Cell<Farewell>,
-}
-
-impl Link {
-    pub(super) fn dismiss(&self, farewell: Farewell) {
-        self.farewell.set(self.farewell.get().max(farewell));
-        self.vigil.wake();
-    }
-
-    /// Whether answers should ask the client to close (HTTP/1.1).
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.farewell.get() != Farewell::Stay
-    }
-
-    /// Whether hyper should be told to end the connection now.
-    fn must_part(&self) -> bool {
-        match self.farewell.get() {
-            Farewell::Stay => false,
-            Farewell::WithNextAnswer => self.vigil.is_h2(),
-            // A head that has begun is answered, or runs out of its time.
-            Farewell::Now => self.vigil.is_h2() || !self.vigil.in_head(),
-        }
-    }
-}
-
 /// Tasks of hyper's HTTP/2 stay on this core.
 #[derive(Clone, Copy)]
 struct LocalExecutor;
@@ -99,12 +58,13 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 
 /// Serves a connection to its end.
 pub(super) async fn serve(
-    core: &Rc<Core>,
+    house: &House,
     id: u64,
     door: Rc<Door>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
+    let core = &house.core;
     let limits = core.with_active(|active| door.port(active, &mut None).gateway.limits);
     // Without it, small answers wait for acknowledgements; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
@@ -113,21 +73,10 @@ pub(super) async fn serve(
         idle: limits.idle_timeout,
     };
     let vigil = Vigil::new(Rc::clone(&core.clock), deadlines);
-    let peer_ip = HeaderValue::try_from(peer.ip().to_canonical().to_string());
-    let Ok(peer_ip) = peer_ip else { return };
-    // One that waited at a door which has closed leaves with its first answer.
-    let farewell = match door.is_closed.get() {
-        true => Farewell::WithNextAnswer,
-        false => Farewell::Stay,
+    let Some(link) = Link::new(door, peer, vigil) else {
+        return;
     };
-    let link = Rc::new(Link {
-        door,
-        peer,
-        peer_ip,
-        vigil,
-        farewell: Cell::new(farewell),
-    });
-    core.links.borrow_mut().insert(id, Rc::clone(&link));
+    house.links.borrow_mut().insert(id, Rc::clone(&link));
     let stream = Rc::new(RefCell::new(stream));
     match drive(core, &link, Rc::clone(&stream), &limits).await {
         End::Finished => {}

@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::vigil::Vigil;
+use crate::core::vigil::Vigil;
 
 /// A client's stream, shared so that a bare answer can be written past hyper.
 pub(super) type Shared = Rc<RefCell<TcpStream>>;

@@ -4,6 +4,7 @@
 //! In: the fields of a request or an answer. Out: the same, changed in place.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_snapshot::header::HOP_BY_HOP;
 
 /// Chain of clients and proxies.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -30,17 +31,7 @@ enum Fate {
 
 fn fate(name: &HeaderName) -> Fate {
     match name.as_str() {
-        "connection"
-        | "te"
-        | "trailer"
-        | "transfer-encoding"
-        | "upgrade"
-        | "expect"
-        | "proxy-authenticate"
-        | "proxy-authorization"
-        | "proxy-connection"
-        | "keep-alive"
-        | "http2-settings" => Fate::Hop,
+        text if HOP_BY_HOP.contains(&text) => Fate::Hop,
         "forwarded" | "x-real-ip" | "x-request-id" => Fate::Identity,
         text if text.starts_with("x-forwarded-") => Fate::Identity,
         text if text.contains('_') && is_twin(text) => Fate::Twin,

@@ -1,7 +1,7 @@
 //! Integrate: what answers the request.
 //!
 //! In: the matched rule. Out: the answer of a backend or of the rule itself, or why there is none.
-//! It decides in two steps: `plan` reads the configuration and waits for nothing; `run` waits and
+//! It decides in two steps: `choose` reads the configuration and waits for nothing; `run` waits and
 //! reads no configuration.
 
 mod fixed;
@@ -19,9 +19,9 @@ use crate::{
     active::{
         Active,
         port::Limits,
-        rule::{Action, Forward, Target as BackendTarget},
+        rule::{self, Action, Forward},
     },
-    listen::{alarm, core::Core},
+    core::{Core, alarm},
     refusal::{Reason, Refusal},
     upstream::{
         body::{Progress, Upload},
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Which backend will answer, and in what time.
-pub(crate) struct Plan {
+pub(crate) struct Choice {
     /// Its place among the rule's.
     backend: usize,
     /// Whom to connect to, if that is known without asking anybody; the second in case the first
@@ -41,27 +41,27 @@ pub(crate) struct Plan {
 }
 
 /// Decides which backend will answer.
-pub(crate) fn plan(
+pub(crate) fn choose(
     core: &Core,
     active: &Active,
     limits: &Limits,
     matched: &Matched,
-) -> Result<Plan, Refusal> {
+) -> Result<Choice, Refusal> {
     let rule = matched.rule();
     let (mut backend, mut upstreams) = (0, None);
     match &rule.action {
         Action::Closed => return Err(Reason::RuleClosed.into()),
         Action::Respond(_) | Action::Redirect(_) => {}
         Action::Forward(forward) => {
-            backend = choose(forward);
-            if let BackendTarget::Service { service, port } = &forward.backends[backend].target {
+            backend = draw(forward);
+            if let rule::Target::Service { service, port } = &forward.backends[backend].target {
                 let addresses = active.addresses(service, *port);
                 upstreams = Some(core.pool.choose(addresses).ok_or(Reason::NoEndpoint)?);
             }
         }
     }
     let timeout = rule.timeout.unwrap_or(limits.request_timeout);
-    Ok(Plan {
+    Ok(Choice {
         backend,
         upstreams,
         timeout,
@@ -70,7 +70,7 @@ pub(crate) fn plan(
 }
 
 /// The place of one of the backends, as often as its weight says.
-fn choose(forward: &Forward) -> usize {
+fn draw(forward: &Forward) -> usize {
     if forward.backends.len() == 1 {
         return 0;
     }
@@ -92,14 +92,14 @@ fn choose(forward: &Forward) -> usize {
 /// Gets the answer, within the rule's time.
 pub(crate) async fn run(
     pending: &mut Pending,
-    plan: Plan,
+    choice: Choice,
     matched: &Matched,
     target: &Target,
     parts: &mut Parts,
     body: Incoming,
 ) -> Result<Response<Source>, Refusal> {
     let forward = match &matched.rule().action {
-        // Plan has refused it.
+        // `choose` has refused it.
         Action::Closed => return Err(Reason::RuleClosed.into()),
         Action::Respond(respond) => return Ok(fixed::respond(respond)),
         Action::Redirect(redirect) => return fixed::redirect(redirect, target),
@@ -107,16 +107,16 @@ pub(crate) async fn run(
     };
     let upload = Rc::clone(pending.upload());
     let core = Rc::clone(&pending.core);
-    let due = pending.started() + plan.timeout;
+    let due = pending.started() + choice.timeout;
     let request = Inbound {
         target,
         parts,
         body,
-        body_bytes_max: plan.body_bytes_max,
+        body_bytes_max: choice.body_bytes_max,
     };
     let answer = pin!(async {
-        match &forward.backends[plan.backend].target {
-            BackendTarget::Function {
+        match &forward.backends[choice.backend].target {
+            rule::Target::Function {
                 function,
                 event: EventFormat::V2,
             } =>
@@ -125,8 +125,8 @@ pub(crate) async fn run(
             {
                 Box::pin(function::call(pending, function, matched, request)).await
             }
-            BackendTarget::Service { .. } => {
-                let (first, second) = plan.upstreams.ok_or(Reason::NoEndpoint)?;
+            rule::Target::Service { .. } => {
+                let (first, second) = choice.upstreams.ok_or(Reason::NoEndpoint)?;
                 // HTTP/1.1 names the host in its fields already, unless the target has it in full.
                 let named = parts_name_host(request.parts);
                 let host = if named {
@@ -137,7 +137,7 @@ pub(crate) async fn run(
                 let mut request = request.outbound(pending, forward, "", host)?;
                 forward::send(pending, first, second, &mut request).await
             }
-            BackendTarget::Url(url) => {
+            rule::Target::Url(url) => {
                 let resolving = pending.core.resolver.resolve(&url.host, url.port);
                 let addresses = Box::pin(resolving).await?;
                 let chosen = pending.core.pool.choose(&addresses);
@@ -171,7 +171,7 @@ fn overdue(upload: &Upload) -> Refusal {
         Progress::Open if upload.awaited.get() => Refusal::closing(Reason::RequestTimeout),
         // What is left of the body is in the way of the next request.
         Progress::Open => Refusal::closing(Reason::UpstreamTimeout),
-        Progress::Complete | Progress::TooLarge | Progress::Broken => {
+        Progress::Complete | Progress::TooLarge | Progress::Broken | Progress::Gone => {
             Reason::UpstreamTimeout.into()
         }
     }

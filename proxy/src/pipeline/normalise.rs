@@ -14,7 +14,7 @@ use tollgate_snapshot::path;
 
 use crate::{
     active::port::Limits,
-    listen::connection::Link,
+    core::link::Link,
     refusal::{Reason, Refusal},
 };
 
@@ -155,7 +155,7 @@ fn as_value(authority: &Authority) -> Result<HeaderValue, Refusal> {
 
 /// Splits `host[:port]`; none when it is anything else, such as with userinfo. A dot at the end of
 /// the host is the same host.
-fn host_and_port(authority: &[u8]) -> Option<(Box<str>, Option<u16>)> {
+pub(super) fn host_and_port(authority: &[u8]) -> Option<(Box<str>, Option<u16>)> {
     let end = host_length(authority)?;
     let (host, rest) = authority.split_at(end);
     let port = match rest {

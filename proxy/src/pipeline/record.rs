@@ -4,6 +4,8 @@
 //! happens when the answer's body is dropped: a client that goes away mid-body is seen nowhere
 //! else. Nothing here waits.
 
+mod bare;
+
 use std::{
     mem,
     net::IpAddr,
@@ -14,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub(crate) use bare::bare;
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
@@ -23,6 +26,7 @@ use tollgate_snapshot::ObjectName;
 
 use super::{
     fields::{self, Identity},
+    glimpse::Glimpse,
     normalise::Target,
     respond::Source,
     route::Matched,
@@ -31,7 +35,7 @@ use crate::{
     access_log::{self, Record},
     active::{port::Port, table::Candidate},
     client_ip::{ClientAddress, client_ip},
-    listen::{connection::Link, core::Core},
+    core::{Core, link::Link},
     metrics::{Outcome, Protocol},
     refusal::Reason,
     request_id,
@@ -166,6 +170,18 @@ impl Pending {
         }
     }
 
+    /// There is no target: the head is refused. What can be read of it is logged nevertheless.
+    pub(super) fn misaimed(&mut self, port: &Port, parts: &Parts) {
+        if let Some(asked) = &mut self.asked {
+            let seen = Glimpse::of(parts);
+            if let Some(host) = seen.host {
+                asked.listener = port.listener_for(&host).cloned();
+                asked.host = host;
+            }
+            asked.path = seen.path;
+        }
+    }
+
     /// The rule is known.
     pub(super) fn matched(&mut self, matched: &Matched) {
         if let Some(asked) = &mut self.asked {
@@ -204,11 +220,18 @@ impl Pending {
 
     /// The answer broke off after its head: by whose fault, the request's body knows first.
     fn broke_off(&mut self) {
-        self.refused(match self.upload.progress.get() {
-            Progress::TooLarge => Reason::BodyTooLarge,
-            Progress::Broken => Reason::BadRequest,
-            Progress::Open | Progress::Complete => Reason::UpstreamAborted,
-        });
+        match self.upload.progress.get() {
+            Progress::TooLarge => self.refused(Reason::BodyTooLarge),
+            Progress::Broken => self.refused(Reason::BadRequest),
+            Progress::Gone => self.abandoned(),
+            Progress::Open | Progress::Complete => self.refused(Reason::UpstreamAborted),
+        }
+    }
+
+    /// The client went away.
+    fn abandoned(&mut self) {
+        self.reason = Some(Reason::ClientGone);
+        self.status = Reason::ClientGone.status();
     }
 
     /// The request is refused, or its answer broke off.
@@ -281,8 +304,7 @@ impl Pending {
         self.leave_upstream();
         self.core.cancel_alarm(&self.upload.alarm);
         if !self.complete && self.reason.is_none() {
-            self.reason = Some(Reason::ClientGone);
-            self.status = Reason::ClientGone.status();
+            self.abandoned();
         }
         let outcome = Outcome {
             protocol: protocol(self.version),
@@ -353,57 +375,6 @@ fn protocol(version: Version) -> Protocol {
     } else {
         Protocol::Http11
     }
-}
-
-/// Counts and logs a head so broken that there is no request: hyper or `listen` has answered it.
-pub(crate) fn bare(core: &Core, link: &Link, reason: Reason) {
-    let status = reason.status().as_u16();
-    let protocol = if link.vigil.is_h2() {
-        Protocol::H2
-    } else {
-        Protocol::Http11
-    };
-    core.metrics.request(&Outcome {
-        protocol,
-        status,
-        reason: Some(reason),
-        duration: Duration::ZERO,
-        upstream_duration: None,
-        bytes_in: 0,
-        bytes_out: 0,
-    });
-    let (_, time) = core.now();
-    let line = core.with_active(|active| {
-        let mut last = None;
-        let port = link.door.port(active, &mut last);
-        let listener = port.listeners().next().cloned();
-        let line = (Arc::clone(&port.shown), listener);
-        port.gateway.access_log.then_some(line)
-    });
-    let Some((gateway, listener)) = line else {
-        return;
-    };
-    core.log(&Record {
-        time,
-        request_id: "",
-        client_ip: link.peer.ip().to_canonical(),
-        method: "",
-        host: "",
-        path: "",
-        protocol,
-        status,
-        reason: Some(reason),
-        gateway: &gateway,
-        listener: listener.as_deref(),
-        route: None,
-        rule: None,
-        upstream: None,
-        duration: Duration::ZERO,
-        upstream_duration: None,
-        bytes_in: 0,
-        bytes_out: 0,
-        user_agent: None,
-    });
 }
 
 /// The body of every answer, with the record of its request.

@@ -5,7 +5,8 @@
 
 use std::{
     cell::Cell,
-    fmt,
+    error::Error,
+    fmt, io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -23,8 +24,31 @@ pub(crate) enum Progress {
     Complete,
     /// It is larger than the gateway allows.
     TooLarge,
-    /// The client broke it off, or framed it wrong.
+    /// The client framed it wrong.
     Broken,
+    /// The client went away before its end.
+    Gone,
+}
+
+impl Progress {
+    /// Who ended a body too early: a client that writes no more of it, or one that writes it wrong.
+    fn ended_by(error: &hyper::Error) -> Self {
+        let Some(source) = error.source() else {
+            return Self::Broken;
+        };
+        let wrong = if let Some(error) = source.downcast_ref::<io::Error>() {
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            )
+        } else if let Some(error) = source.downcast_ref::<h2::Error>() {
+            !error.is_remote() && !error.is_io()
+        } else {
+            // The connection failed elsewhere meanwhile: hyper says so in words.
+            false
+        };
+        if wrong { Self::Broken } else { Self::Gone }
+    }
 }
 
 /// What is known of a request's body while it streams.
@@ -80,7 +104,7 @@ impl fmt::Display for BodyError {
     }
 }
 
-impl std::error::Error for BodyError {}
+impl Error for BodyError {}
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, upload: Rc<Upload>, bytes_max: u64) -> Self {
@@ -110,7 +134,7 @@ impl Body for RequestBody {
                 None
             }
             Some(Err(error)) => {
-                upload.progress.set(Progress::Broken);
+                upload.progress.set(Progress::ended_by(&error));
                 Some(Err(BodyError::Client(error)))
             }
             Some(Ok(frame)) => {

@@ -126,8 +126,11 @@ pub fn changes(text: &str) -> Result<(Vec<Change>, Vec<Stray>), Unreadable> {
 /// What a document asks of its object.
 pub fn change(document: Document) -> Change {
     let Document {
-        object, manifest, ..
+        object,
+        mut manifest,
+        ..
     } = document;
+    schema::forget_nulls(object.kind, &mut manifest);
     let mut problems = name::problems(&object);
     problems.extend(schema::problems(&object, &manifest));
     if problems.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! In: a problem of an object or a file. Out: one line of text, `file:line Kind namespace/name
 //! field: reason`. The file is read once more for the line; when it has changed since, the line of
-//! the document is good enough.
+//! the document is good enough. An object that its file keeps and no longer shows has no line.
 
 use std::{
     collections::BTreeMap,
@@ -81,13 +81,13 @@ impl Locations<'_> {
         let Some(site) = self.folder.site(&problem.object) else {
             return Spot::default();
         };
-        let line = match site.text {
-            Some(text) => self.find(site.path, Some(text), site.place, &problem.field),
-            None => site.place.line,
-        };
+        // An object that is kept from a text before has no line in the one that is there now.
+        let line = site
+            .text
+            .map(|text| self.find(site.path, Some(text), site.place, &problem.field));
         Spot {
             path: Some(self.root.join(site.path)),
-            line: Some(line),
+            line,
         }
     }
 

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tollgate_compile::{Kind, ObjectRef, Problem, Reason};
 
 mod words;
@@ -37,6 +37,35 @@ pub(super) fn problems(object: &ObjectRef, manifest: &Value) -> Vec<Problem> {
             message,
         })
         .collect()
+}
+
+/// Takes the fields away that are null: the API server does so where a schema has the field.
+pub(super) fn forget_nulls(kind: Kind, manifest: &mut Value) {
+    if let Some(schema) = SCHEMAS.get(&kind) {
+        forget_nulls_of(&schema.closed, manifest);
+    }
+}
+
+fn forget_nulls_of(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let below = |name: &str| {
+                let property = schema["properties"].get(name);
+                property.or_else(|| Some(&schema["additionalProperties"]).filter(|s| s.is_object()))
+            };
+            map.retain(|name, value| !value.is_null() || below(name).is_none());
+            for (name, value) in map {
+                if let Some(below) = below(name) {
+                    forget_nulls_of(below, value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let items = items.iter_mut();
+            items.for_each(|item| forget_nulls_of(&schema["items"], item));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn schemas() -> BTreeMap<Kind, Schema> {
@@ -79,9 +108,6 @@ fn close(schema: &mut Value) {
     if map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
         map.insert("type".into(), json!(["integer", "string"]));
     }
-    if map.get("nullable") == Some(&Value::Bool(true)) {
-        admit_null(map);
-    }
     let keeps_unknown = map.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
     if map.contains_key("properties") && !keeps_unknown {
         map.insert("additionalProperties".into(), Value::Bool(false));
@@ -93,18 +119,6 @@ fn close(schema: &mut Value) {
         if let Some(below) = map.get_mut(field) {
             close(below);
         }
-    }
-}
-
-/// JSON Schema has no `nullable`: null is one of the types, and of the values.
-fn admit_null(map: &mut Map<String, Value>) {
-    match map.get_mut("type") {
-        Some(Value::Array(types)) => types.push("null".into()),
-        Some(only) => *only = json!([only.take(), "null"]),
-        None => {}
-    }
-    if let Some(Value::Array(values)) = map.get_mut("enum") {
-        values.push(Value::Null);
     }
 }
 

@@ -142,6 +142,7 @@ fn refusal(pending: &Pending, reason: Reason) -> Refusal {
     match pending.upload().progress.get() {
         Progress::TooLarge => Refusal::closing(Reason::BodyTooLarge),
         Progress::Broken => Refusal::closing(Reason::BadRequest),
+        Progress::Gone => Refusal::closing(Reason::ClientGone),
         // What is left of the body is in the way of the next request.
         Progress::Open => Refusal::closing(reason),
         Progress::Complete => reason.into(),

@@ -82,6 +82,7 @@ pub(super) async fn call(
 fn broken(progress: Progress) -> Reason {
     match progress {
         Progress::TooLarge => Reason::BodyTooLarge,
+        Progress::Gone => Reason::ClientGone,
         Progress::Open | Progress::Complete | Progress::Broken => Reason::BadRequest,
     }
 }

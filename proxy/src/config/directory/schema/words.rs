@@ -13,11 +13,15 @@ const SHOWN_MAX: usize = 64;
 const SECRET: [&str; 5] = ["secret", "password", "token", "authorization", "credential"];
 
 /// Patterns of the kinds, in words.
-const PATTERNS: [(&str, &str); 8] = [
+const PATTERNS: [(&str, &str); 9] = [
     ("^/", "must start with a slash"),
     (
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         "must be of a-z, 0-9 and -, with a letter or digit at both ends",
+    ),
+    (
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "must be of a-z, 0-9, - and ., with a letter or digit at both ends of each part",
     ),
     (
         "^(\\*\\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*$",
@@ -124,7 +128,7 @@ fn types(rule: &Value) -> String {
         .as_array()
         .map_or_else(|| std::slice::from_ref(rule), Vec::as_slice);
     let named = named.iter().filter_map(Value::as_str);
-    let named: Vec<_> = named.filter(|name| *name != "null").collect();
+    let named: Vec<_> = named.collect();
     named.join(" or ")
 }
 

@@ -13,11 +13,11 @@ use std::{
     time::Instant,
 };
 
-use super::core::Core;
+use super::Core;
 
 /// Whom to wake when.
 #[derive(Default)]
-pub(super) struct Alarms {
+pub(crate) struct Alarms {
     next: Cell<u64>,
     set: RefCell<HashMap<u64, (Instant, Waker), foldhash::fast::RandomState>>,
 }
@@ -43,12 +43,12 @@ impl Alarms {
         }
     }
 
-    pub(super) fn cancel(&self, id: u64) {
+    pub(crate) fn cancel(&self, id: u64) {
         self.set.borrow_mut().remove(&id);
     }
 
     /// Wakes those whose time has come.
-    pub(super) fn ring(&self, now: Instant) {
+    pub(crate) fn ring(&self, now: Instant) {
         self.set.borrow_mut().retain(|_, (due, waker)| {
             let waits = now < *due;
             if !waits {

@@ -1,7 +1,7 @@
 //! What a connection is doing and since when: the ground for its deadlines.
 //!
 //! In: bytes read and written, requests that begin and end. Out: whether a deadline has passed. It
-//! reads the core's coarse clock (see `sweep`), so that watching costs no system call and no timer.
+//! reads the core's coarse clock (see `clock`), so that watching costs no system call and no timer.
 //! hyper's own header timer can't serve: it also runs while a connection is idle.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::sweep::Clock;
+use super::clock::Clock;
 
 /// Bytes that open an HTTP/2 connection (RFC 9113 section 3.4), as far as no method of HTTP/1
 /// begins with them.
@@ -19,14 +19,14 @@ const H2_PREFACE: &[u8] = b"PRI";
 
 /// What a connection may take its time for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadlines {
-    pub(super) head: Duration,
-    pub(super) idle: Duration,
+pub(crate) struct Deadlines {
+    pub(crate) head: Duration,
+    pub(crate) idle: Duration,
 }
 
 /// A deadline that has passed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Expired {
+pub(crate) enum Expired {
     /// A head was begun and not finished.
     Head,
     /// Nothing was asked, or an answer made no progress.
@@ -68,7 +68,7 @@ pub(crate) struct Vigil {
 }
 
 impl Vigil {
-    pub(super) fn new(clock: Rc<Clock>, deadlines: Deadlines) -> Rc<Self> {
+    pub(crate) fn new(clock: Rc<Clock>, deadlines: Deadlines) -> Rc<Self> {
         let now = clock.now();
         Rc::new(Self {
             clock,
@@ -98,12 +98,12 @@ impl Vigil {
     }
 
     /// Whether a head has begun and is not complete.
-    pub(super) fn in_head(&self) -> bool {
+    pub(crate) fn in_head(&self) -> bool {
         self.phase.get() == Phase::Head
     }
 
     /// Bytes were read; none at the end of the stream.
-    pub(super) fn read(&self, bytes: &[u8]) {
+    pub(crate) fn read(&self, bytes: &[u8]) {
         self.progress_of_bytes();
         if bytes.is_empty() || self.h2.get() {
             return;
@@ -133,7 +133,7 @@ impl Vigil {
     }
 
     /// Bytes were written.
-    pub(super) fn wrote(&self) {
+    pub(crate) fn wrote(&self) {
         self.progress_of_bytes();
     }
 
@@ -179,7 +179,7 @@ impl Vigil {
     }
 
     /// Marks the connection and wakes its task if a deadline has passed.
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let now = self.clock.now();
         let expired = match self.phase.get() {
             // An HTTP/2 head is bounded by its connection's idle time: its bytes are not read here.
@@ -204,12 +204,12 @@ impl Vigil {
     }
 
     /// The deadline that has passed.
-    pub(super) fn expired(&self) -> Option<Expired> {
+    pub(crate) fn expired(&self) -> Option<Expired> {
         self.expired.get()
     }
 
     /// Remembers whom to wake.
-    pub(super) fn watch(&self, waker: &Waker) {
+    pub(crate) fn watch(&self, waker: &Waker) {
         let mut own = self.waker.borrow_mut();
         if own.as_ref().is_none_or(|known| !known.will_wake(waker)) {
             *own = Some(waker.clone());
@@ -217,7 +217,7 @@ impl Vigil {
     }
 
     /// Wakes the connection's task.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
