@@ -65,7 +65,8 @@ impl Scene {
         self.change(Change::Remove(gone.clone()), vec![(gone, None)])
     }
 
-    fn change(&mut self, change: Change, seen: Vec<(ObjectRef, Option<Seen>)>) -> News {
+    /// `seen`: what status is told of it.
+    pub(super) fn change(&mut self, change: Change, seen: Vec<(ObjectRef, Option<Seen>)>) -> News {
         let mut delta = self.compiler.apply(change);
         self.publisher.apply(delta.take_changes());
         self.publisher.publish(0);
@@ -167,6 +168,23 @@ pub(super) fn calling(name: &str, gateway: &str, function: &str) -> Value {
     rule["respond"] = Value::Null;
     rule["backends"] = json!([{"function": {"name": function}}]);
     route
+}
+
+/// A route to port 80 of a Service.
+pub(super) fn forwarding(name: &str, gateway: &str, service: &str) -> Value {
+    let mut route = route(name, &[gateway], 200);
+    let rule = &mut route["spec"]["rules"][0];
+    rule["respond"] = Value::Null;
+    rule["backends"] = json!([{"service": {"name": service, "port": 80}}]);
+    route
+}
+
+pub(super) fn service(name: &str) -> Change {
+    let service = json!({
+        "metadata": {"namespace": "shop", "name": name},
+        "spec": {"ports": [{"port": 80}]},
+    });
+    Change::Put(Object::decode(Kind::Service, service).unwrap())
 }
 
 pub(super) fn function(name: &str) -> Value {

@@ -78,15 +78,19 @@ fn standing(place: &Place<'_>) -> (Word, String) {
             let message = format!("{} have no good version of it", at(*worst));
             (Word::HeldWithoutLastGood, message)
         }
-        Stage::Rejected(_) => (Word::Rejected, text::joined(rejections(place))),
+        Stage::Rejected { .. } => (Word::Rejected, text::joined(rejections(place))),
     }
 }
 
 /// Why proxies can't run it, each reason once.
 fn rejections<'a>(place: &'a Place<'_>) -> impl Iterator<Item = String> + use<'a> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for stage in &place.stages {
-        if let Stage::Rejected(why) = stage {
+        if let Stage::Rejected { part, why } = stage {
+            let why = match part {
+                None => (*why).to_owned(),
+                Some(part) => format!("{part}: {why}"),
+            };
             *counts.entry(why).or_default() += 1;
         }
     }

@@ -1,12 +1,14 @@
 //! From what happens in a cluster to what its objects say.
 
+use std::slice;
+
 use serde_json::Value;
 
 use super::*;
 use crate::{
     proxies::Running,
     status::{
-        scene::{Scene, bad_route, calling, endpoints, function, gateway, object, route, unit},
+        scene::{Scene, bad_route, calling, endpoints, forwarding, function, gateway, object, route, service, unit},
         words::{ConditionType, Word},
     },
 };
@@ -326,23 +328,27 @@ fn lists_that_are_held_degrade_every_gateway_and_nothing_else() {
     case.adopt(&["a"]);
     let held = Held {
         kind: Kind::ApiRoute,
+        namespace: None,
         had: 40,
         listed: 3,
+        accept: "3-of-40".to_owned(),
     };
-    let news = |held| News {
-        held: Some(held),
+    let news = |held: &[Held]| News {
+        held: Some(held.to_vec()),
         ..News::default()
     };
     assert_eq!(
-        case.news(news(vec![held])),
+        case.news(news(slice::from_ref(&held))),
         Dirty::from([object(Kind::ApiGateway, "public")])
     );
     let report = case.judged(Kind::ApiGateway, "public").report;
     assert!(report.is_true(ConditionType::Degraded) && report.is_true(ConditionType::Ready));
+    let degraded = report.condition(ConditionType::Degraded).unwrap();
+    assert!(degraded.message.contains("ApiRoute=3-of-40"), "{}", degraded.message);
     let route = case.judged(Kind::ApiRoute, "orders").report;
     assert!(route.condition(ConditionType::Degraded).is_none());
-    assert!(case.news(news(vec![held])).is_empty());
-    case.news(news(Vec::new()));
+    assert!(case.news(news(slice::from_ref(&held))).is_empty());
+    case.news(news(&[]));
     let report = case.judged(Kind::ApiGateway, "public").report;
     assert!(report.condition(ConditionType::Degraded).is_none());
 }
@@ -428,4 +434,27 @@ fn an_edit_of_one_of_many_routes_judges_one() {
     let edited = case.put(&route("route-7", &["public"], 201), 2);
     assert_eq!(edited, routes(&["route-7"]));
     assert_eq!(case.adopt(&["a", "b"]), routes(&["route-7"]));
+}
+
+#[test]
+fn endpoints_that_a_proxy_rejects_are_said_at_the_routes_that_need_them() {
+    let mut case = Case::with_proxies(&["a"]);
+    let news = case.scene.change(service("products"), Vec::new());
+    case.news(news);
+    case.put(&forwarding("orders", "public", "products"), 1);
+    case.put(&route("other", &["public"], 200), 1);
+    case.adopt(&["a"]);
+    let endpoints = unit(UnitKind::Endpoints, "products");
+    let root = case.scene.root("public");
+    let rejected = [(endpoints, Running::Rejected, "too many")];
+    case.scene.says("a", "public", Some(root), &rejected);
+    assert_eq!(case.proxies(), routes(&["orders"]));
+    assert_eq!(case.programmed("orders"), "Rejected");
+    assert_eq!(case.programmed("other"), "Programmed");
+    let report = case.judged(Kind::ApiRoute, "orders").report;
+    let programmed = report.condition(ConditionType::Programmed).unwrap();
+    let expected = "endpoints/shop/products: too many (at 1 of 1 proxies of gateway shop/public)";
+    assert_eq!(programmed.message, expected);
+    assert_eq!(case.adopt(&["a"]), routes(&["orders"]));
+    assert_eq!(case.programmed("orders"), "Programmed");
 }

@@ -46,6 +46,7 @@ fn ready_pods_of_all_slices_count_once() {
         endpoint("a", json!({"ready": true})),
         endpoint("going", json!({"ready": false, "serving": true, "terminating": true})),
         endpoint("silent", json!({})),
+        {"addresses": ["10.0.0.8"], "targetRef": {"uid": "trimmed"}},
         {"addresses": ["10.0.0.9"]},
         node,
     ]);
@@ -61,7 +62,7 @@ fn ready_pods_of_all_slices_count_once() {
         pods.take(&slice("two", "tollgate-public", second)),
         Some(public())
     );
-    assert_eq!(ready(&pods), ["a", "b", "silent"]);
+    assert_eq!(ready(&pods), ["a", "b", "silent", "trimmed"]);
     let gone = Change::Remove(ObjectRef::new(Kind::EndpointSlice, "shop", "one"));
     assert_eq!(pods.take(&gone), Some(public()));
     assert_eq!(ready(&pods), ["a", "b"]);
