@@ -63,7 +63,9 @@ pub async fn run(client: Client, bootstrap: Bootstrap, mut ending: watch::Receiv
     let write = async {
         loop {
             tick.tick().await;
-            match *bootstrap.holder.borrow() == Holder::Me {
+            // The borrow is a lock: it must be over before anything is waited for.
+            let is_me = *bootstrap.holder.borrow() == Holder::Me;
+            match is_me {
                 true => bootstrap.write_due(&client, &mut kept).await,
                 // Another one writes now: what is there is not known any more.
                 false => kept.clear(),

@@ -17,24 +17,23 @@ pub mod stream;
 pub mod ca;
 pub mod token;
 
-pub mod proxies;
-pub mod relay;
-
 pub mod bootstrap;
-pub mod holder;
 mod secrets;
 
-pub mod admin;
-pub mod metrics;
-
-pub mod cli;
-pub mod run;
+pub mod proxies;
+pub mod relay;
 
 pub mod holder;
 pub mod lease;
 
 pub mod events;
 pub mod status;
+
+pub mod admin;
+pub mod metrics;
+
+pub mod cli;
+pub mod run;
 
 #[cfg(test)]
 mod fake_api;

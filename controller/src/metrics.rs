@@ -18,6 +18,7 @@ pub use self::{
     stream::{Refused, Sent, StreamMetrics, Took},
     token::{Reviewed, TokenMetrics},
 };
+use crate::status::StatusMetrics;
 
 /// All metrics of this process.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Metrics {
     pub ca: CaMetrics,
     /// The bootstrap copies.
     pub bootstrap: BootstrapMetrics,
+    /// The writing of statuses.
+    pub status: StatusMetrics,
 }
 
 impl Metrics {
@@ -52,6 +55,7 @@ impl Metrics {
             token: TokenMetrics::new(&registry)?,
             ca: CaMetrics::new(&registry)?,
             bootstrap: BootstrapMetrics::new(&registry)?,
+            status: StatusMetrics::new(&registry)?,
             registry,
         })
     }

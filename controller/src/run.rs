@@ -1,19 +1,46 @@
 //! The run: every part of the operator, joined in the order of the flow.
 //!
 //! In: options, a client, and the word to end. Out: a running operator; it ends when it is told to
-//! or when a part that nothing replaces fails.
+//! or when a part of it fails that nothing replaces. What the parts do is known to them alone.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+mod parts;
+mod spine;
 
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
 use kube::Client;
-use tokio::sync::watch;
-use tollgate_compile::Compiler;
-use tracing::{debug, info};
-
-use crate::{
-    publish::{Publisher, Snapshots},
-    watch::{Batch, Scope, Watch},
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
 };
+
+use self::{parts::Parts, spine::Spine};
+use crate::{
+    admin::{self, Site},
+    bootstrap::{self, Bootstrap},
+    ca::{self, Certificates},
+    events,
+    holder::Holder,
+    lease::{self, Candidate},
+    metrics::Metrics,
+    proxies::Proxies,
+    publish::Snapshots,
+    relay::{self, Relay},
+    status::{self, Sources},
+    stream::{self, Serving},
+    token::Reviewer,
+    watch::{Scope, Watch},
+};
+
+/// The operator's ServiceAccount: replicas know each other by it.
+const ACCOUNT: &str = "tollgate-controller";
+
+/// How much news may wait for status; more is put together.
+const NEWS: usize = 16;
+
+/// How many transitions may wait to become events; more are dropped.
+const TRANSITIONS: usize = 256;
 
 /// What a user can choose.
 #[derive(Clone, Debug)]
@@ -39,52 +66,184 @@ pub struct Options {
 /// Runs until `ending` says true.
 ///
 /// # Errors
-/// What can't be begun: an address that is taken, say.
+/// An address that is taken, or a part that failed.
 pub async fn run(
     client: Client,
     options: Options,
     ending: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let snapshots = Snapshots::default();
+    let push = listen(options.listen).await?;
+    let admin = listen(options.admin).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), push = %push.local_addr()?, admin = %admin.local_addr()?,
+        "the operator runs"
+    );
+    let shared = Shared {
+        metrics: Arc::new(Metrics::new()?),
+        snapshots: Snapshots::default(),
+        proxies: Proxies::default(),
+        certificates: Arc::new(Certificates::default()),
+    };
+    let parts = begin(client, options, shared, push, admin);
+    parts.until(ending).await
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("{address} can't be listened on"))
+}
+
+/// What more than two parts share.
+#[derive(Clone)]
+struct Shared {
+    metrics: Arc<Metrics>,
+    snapshots: Snapshots,
+    proxies: Proxies,
+    certificates: Arc<Certificates>,
+}
+
+/// Begins every part. The first block is the way of an edit to the proxies, the second its way
+/// back, and the third what both stand on.
+fn begin(
+    client: Client,
+    options: Options,
+    shared: Shared,
+    push: TcpListener,
+    admin: TcpListener,
+) -> Parts {
+    let mut parts = Parts::new();
+    let (say_holder, holder) = watch::channel(Holder::Nobody);
+    let (say_news, news) = mpsc::channel(NEWS);
+    let (turn, transitions) = mpsc::channel(TRANSITIONS);
+
     let scope = Scope {
         namespaces: options.watch_namespaces.clone(),
         home: options.namespace.clone(),
     };
     let watch = Watch::start(&client, &scope);
-    spine(watch, snapshots.clone(), ending).await;
-    Ok(())
+    let spine = Spine::new(shared.snapshots.clone(), say_news);
+    parts.add("watch", |ending| spine.run(watch, ending));
+    let serving = shared.serving(&client, &options, &holder);
+    parts.try_add("streams", |ending| stream::serve(push, serving, ending));
+
+    let sources = Sources {
+        snapshots: shared.snapshots.clone(),
+        proxies: shared.proxies.clone(),
+        holder: holder.clone(),
+    };
+    let counts = shared.metrics.status.clone();
+    let status = status::run(client.clone(), news, sources, turn, counts.clone());
+    parts.add("status", |_| status);
+    let events = events::record(client.clone(), options.pod.clone(), transitions, counts);
+    parts.add("events", |_| events);
+    let relay = shared.relay(&options, &holder);
+    parts.add("relay", |ending| relay::run(relay, ending));
+
+    let candidate = candidate(&options);
+    let electing = client.clone();
+    parts.add("election", |mut ending| async move {
+        let told = async move {
+            // An end of whoever would say it is an end as well.
+            let _ = ending.wait_for(|ending| *ending).await;
+        };
+        lease::elect(electing, candidate, say_holder, told).await;
+    });
+    let (certificates, authority) = (
+        Arc::clone(&shared.certificates),
+        shared.authority(&client, options, &holder),
+    );
+    parts.add("ca", |ending| ca::run(authority, certificates, ending));
+    let bootstrap = shared.bootstrap(&holder);
+    parts.add("bootstrap", |ending| {
+        bootstrap::run(client, bootstrap, ending)
+    });
+    let site = shared.site(&holder);
+    parts.add("admin", |ending| admin::serve(admin, site, ending));
+    parts.add("leader", |_| count_leader(shared.metrics, holder));
+    parts
 }
 
-/// Watch to compile to publish, batch by batch.
-async fn spine(mut watch: Watch, snapshots: Snapshots, mut ending: watch::Receiver<bool>) {
-    let mut compiler = Compiler::default();
-    let mut publisher = Publisher::new(snapshots);
-    let mut was_listed = false;
-    loop {
-        let batch = tokio::select! {
-            batch = watch.next() => batch,
-            _ = ending.wait_for(|ending| *ending) => return,
-        };
-        take(batch, &mut compiler, &mut publisher);
-        let missing = watch.missing();
-        if !was_listed && missing.is_empty() {
-            info!("all is listed");
-            was_listed = true;
+impl Shared {
+    fn serving(
+        &self,
+        client: &Client,
+        options: &Options,
+        holder: &watch::Receiver<Holder>,
+    ) -> Serving {
+        let metrics = Arc::clone(&self.metrics);
+        let reviewer = Reviewer::new(client.clone(), &options.namespace, ACCOUNT, metrics);
+        Serving {
+            reviewer: Arc::new(reviewer),
+            certificates: Arc::clone(&self.certificates),
+            snapshots: self.snapshots.clone(),
+            proxies: self.proxies.clone(),
+            holder: holder.clone(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn relay(&self, options: &Options, holder: &watch::Receiver<Holder>) -> Relay {
+        Relay {
+            namespace: options.namespace.clone(),
+            token_file: options.token.clone(),
+            certificates: Arc::clone(&self.certificates),
+            proxies: self.proxies.clone(),
+            holder: holder.clone(),
+        }
+    }
+
+    fn authority(
+        &self,
+        client: &Client,
+        options: Options,
+        holder: &watch::Receiver<Holder>,
+    ) -> ca::Options {
+        ca::Options {
+            client: client.clone(),
+            namespace: options.namespace,
+            names: options.server_names,
+            snapshots: self.snapshots.clone(),
+            holder: holder.clone(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn bootstrap(&self, holder: &watch::Receiver<Holder>) -> Bootstrap {
+        Bootstrap {
+            snapshots: self.snapshots.clone(),
+            holder: holder.clone(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn site(&self, holder: &watch::Receiver<Holder>) -> Site {
+        Site {
+            metrics: Arc::clone(&self.metrics),
+            proxies: self.proxies.clone(),
+            snapshots: self.snapshots.clone(),
+            certificates: Arc::clone(&self.certificates),
+            holder: holder.clone(),
         }
     }
 }
 
-fn take(batch: Batch, compiler: &mut Compiler, publisher: &mut Publisher) {
-    let mut delta = compiler.apply_all(batch.changes);
-    let changes = delta.take_changes();
-    debug!(
-        units = changes.len(),
-        version = batch.resource_version,
-        "compiled"
-    );
-    publisher.apply(changes);
-    // Before everything is listed, a gateway would lose what is not listed yet.
-    if batch.listed {
-        publisher.publish(batch.resource_version);
+/// This replica in the election. A pod that starts again is another candidate.
+fn candidate(options: &Options) -> Candidate {
+    Candidate {
+        namespace: options.namespace.clone(),
+        identity: format!("{}_{:016x}", options.pod, fastrand::u64(..)),
+        relay: options.relay_address.clone(),
+    }
+}
+
+/// Shows in the metrics whether this replica holds the Lease, until the election ends.
+async fn count_leader(metrics: Arc<Metrics>, mut holder: watch::Receiver<Holder>) {
+    loop {
+        let is_me = *holder.borrow_and_update() == Holder::Me;
+        metrics.leader.set(is_me.into());
+        if holder.changed().await.is_err() {
+            metrics.leader.set(0);
+            return;
+        }
     }
 }
