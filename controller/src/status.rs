@@ -28,7 +28,11 @@ use tollgate_compile::{Change, ObjectRef, Problem};
 use self::writer::Writer;
 pub use self::{metrics::StatusMetrics, pods::is_of_a_gateway};
 use crate::{
-    events::Transition, holder::Holder, proxies::Proxies, publish::Snapshots, watch::Seen,
+    events::Transition,
+    holder::Holder,
+    proxies::Proxies,
+    publish::Snapshots,
+    watch::{Held, Seen},
 };
 
 /// What status is to know; sent once all of it is published.

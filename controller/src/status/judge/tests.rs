@@ -127,7 +127,13 @@ fn the_worst_of_all_proxies_is_said() {
         ),
         (
             "rejected",
-            &[&[Stage::Running, Stage::Rejected { part: None, why: "too long" }]],
+            &[&[
+                Stage::Running,
+                Stage::Rejected {
+                    part: None,
+                    why: "too long",
+                },
+            ]],
             "-Programmed/Rejected",
         ),
         ("no gateway", &[], "-Programmed/NotAttached"),
@@ -170,7 +176,13 @@ fn a_message_never_outgrows_an_event() {
     let mut long = problem(Reason::Invalid, "spec.rules[0]");
     long.message = "x".repeat(400);
     let why = "y".repeat(5000);
-    let places = vec![place("public", &[Stage::Rejected { part: None, why: &why }])];
+    let places = vec![place(
+        "public",
+        &[Stage::Rejected {
+            part: None,
+            why: &why,
+        }],
+    )];
     let problems = vec![long; 100];
     let report = judge(&grounds(&problems, places), None, Timestamp::UNIX_EPOCH);
     for condition in report.conditions {

@@ -8,7 +8,10 @@ use super::*;
 use crate::{
     proxies::Running,
     status::{
-        scene::{Scene, bad_route, calling, endpoints, forwarding, function, gateway, object, route, service, unit},
+        scene::{
+            Scene, bad_route, calling, endpoints, forwarding, function, gateway, object, route,
+            service, unit,
+        },
         words::{ConditionType, Word},
     },
 };
@@ -344,7 +347,11 @@ fn lists_that_are_held_degrade_every_gateway_and_nothing_else() {
     let report = case.judged(Kind::ApiGateway, "public").report;
     assert!(report.is_true(ConditionType::Degraded) && report.is_true(ConditionType::Ready));
     let degraded = report.condition(ConditionType::Degraded).unwrap();
-    assert!(degraded.message.contains("ApiRoute=3-of-40"), "{}", degraded.message);
+    assert!(
+        degraded.message.contains("ApiRoute=3-of-40"),
+        "{}",
+        degraded.message
+    );
     let route = case.judged(Kind::ApiRoute, "orders").report;
     assert!(route.condition(ConditionType::Degraded).is_none());
     assert!(case.news(news(slice::from_ref(&held))).is_empty());
