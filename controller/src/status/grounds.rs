@@ -50,6 +50,8 @@ pub(super) enum Stage<'a> {
     HeldAtLastGood,
     /// The object is refused, and it has no good version.
     HeldWithoutLastGood,
+    /// It refuses all that is new, and why.
+    Refused(&'a str),
     /// It can't run that.
     Rejected {
         /// What it can't run, if not the object itself.

@@ -91,6 +91,7 @@ impl Finding {
                 | Word::NotAttached
                 | Word::HeldAtLastGood
                 | Word::HeldWithoutLastGood
+                | Word::Refused
                 | Word::ListHeld,
             ) => false,
         }

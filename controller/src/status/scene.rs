@@ -117,6 +117,14 @@ impl Scene {
         self.proxies.set(&PodUid::from(pod), proxy);
     }
 
+    /// A proxy says that it refuses the newest set, and goes on with what it ran.
+    pub(super) fn refuses(&self, pod: &str, why: &str) {
+        let pod = PodUid::from(pod);
+        let mut proxy = Proxy::clone(&self.table()[&pod]);
+        proxy.refused = Some(why.to_owned());
+        self.proxies.set(&pod, proxy);
+    }
+
     pub(super) fn hangs_up(&self, pod: &str) {
         self.proxies.remove(&PodUid::from(pod), 1);
     }

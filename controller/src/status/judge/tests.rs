@@ -98,7 +98,7 @@ fn an_object_is_stalled_while_only_an_edit_of_it_can_help() {
 
 #[test]
 fn the_worst_of_all_proxies_is_said() {
-    let rows: [(&str, &[&[Stage<'_>]], &str); 8] = [
+    let rows: [(&str, &[&[Stage<'_>]], &str); 9] = [
         (
             "all run it",
             &[&[Stage::Running, Stage::Running]],
@@ -135,6 +135,11 @@ fn the_worst_of_all_proxies_is_said() {
                 },
             ]],
             "-Programmed/Rejected",
+        ),
+        (
+            "refused as a whole",
+            &[&[Stage::Running, Stage::Refused("rolled back")]],
+            "-Programmed/Refused",
         ),
         ("no gateway", &[], "-Programmed/NotAttached"),
     ];

@@ -66,7 +66,7 @@ impl Runs {
         let entry = self.set.as_ref().and_then(|set| set.entries().get(id));
         if entry.is_none_or(|entry| entry.hash() != wanted.hash()) {
             return match &self.refused {
-                Some(why) => Stage::Rejected { part: None, why },
+                Some(why) => Stage::Refused(why),
                 None => Stage::Behind,
             };
         }

@@ -465,3 +465,20 @@ fn endpoints_that_a_proxy_rejects_are_said_at_the_routes_that_need_them() {
     assert_eq!(case.adopt(&["a"]), routes(&["orders"]));
     assert_eq!(case.programmed("orders"), "Programmed");
 }
+
+#[test]
+fn a_set_that_a_proxy_refuses_is_said_at_the_objects_that_differ() {
+    let mut case = Case::with_proxies(&["a"]);
+    case.put(&route("same", &["public"], 200), 1);
+    case.put(&route("edited", &["public"], 200), 1);
+    case.adopt(&["a"]);
+    case.put(&route("edited", &["public"], 201), 2);
+    case.scene.refuses("a", "rolled back");
+    case.proxies();
+    assert_eq!(case.programmed("same"), "Programmed");
+    assert_eq!(case.programmed("edited"), "Refused");
+    let report = case.judged(Kind::ApiRoute, "edited").report;
+    assert!(report.condition(ConditionType::Stalled).is_none());
+    case.adopt(&["a"]);
+    assert_eq!(case.programmed("edited"), "Programmed");
+}
