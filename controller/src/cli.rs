@@ -20,7 +20,7 @@ use tokio::{
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::run::{self, Options};
+use crate::run::{self, Listeners, Options};
 
 /// Threads. The work is one edit at a time; the rest is waiting for the network.
 const WORKERS: usize = 2;
@@ -90,8 +90,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let client = client().await?;
+        let listeners = Listeners::bind(arguments.listen, arguments.admin).await?;
         let options = arguments.into_options(&client)?;
-        run::run(client, options, ending()?).await
+        run::run(client, options, listeners, ending()?).await
     })
 }
 
@@ -105,8 +106,6 @@ impl Run {
             namespace,
             pod,
             watch_namespaces: self.watch_namespaces.into_iter().collect(),
-            listen: self.listen,
-            admin: self.admin,
             relay_address: self.relay_address,
             token: self.token,
             server_names: self.server_names,

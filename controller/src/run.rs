@@ -42,6 +42,15 @@ const NEWS: usize = 16;
 /// How many transitions may wait to become events; more are dropped.
 const TRANSITIONS: usize = 256;
 
+/// Where others reach the operator.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Proxies and replicas.
+    pub push: TcpListener,
+    /// People and machines who ask how it fares.
+    pub admin: TcpListener,
+}
+
 /// What a user can choose.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,11 +60,7 @@ pub struct Options {
     pub pod: String,
     /// The namespaces to watch; none: all.
     pub watch_namespaces: BTreeSet<String>,
-    /// Where proxies and replicas dial.
-    pub listen: SocketAddr,
-    /// Where people and machines ask how it fares.
-    pub admin: SocketAddr,
-    /// Where other replicas reach `listen`; empty: they don't.
+    /// Where other replicas reach the push port; empty: they don't.
     pub relay_address: String,
     /// File with the token with which to dial them.
     pub token: PathBuf,
@@ -63,34 +68,45 @@ pub struct Options {
     pub server_names: Vec<String>,
 }
 
+impl Listeners {
+    /// Listens for proxies and replicas at `push`, for people and machines at `admin`.
+    ///
+    /// # Errors
+    /// An address that is taken, or not ours.
+    pub async fn bind(push: SocketAddr, admin: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self {
+            push: listen(push).await?,
+            admin: listen(admin).await?,
+        })
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("{address} can't be listened on"))
+}
+
 /// Runs until `ending` says true.
 ///
 /// # Errors
-/// An address that is taken, or a part that failed.
+/// A part that failed.
 pub async fn run(
     client: Client,
     options: Options,
+    listeners: Listeners,
     ending: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let push = listen(options.listen).await?;
-    let admin = listen(options.admin).await?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), push = %push.local_addr()?, admin = %admin.local_addr()?,
-        "the operator runs"
-    );
+    let (push, admin) = (listeners.push.local_addr()?, listeners.admin.local_addr()?);
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, %push, %admin, "the operator runs");
     let shared = Shared {
         metrics: Arc::new(Metrics::new()?),
         snapshots: Snapshots::default(),
         proxies: Proxies::default(),
         certificates: Arc::new(Certificates::default()),
     };
-    let parts = begin(client, options, shared, push, admin);
+    let parts = begin(client, options, shared, listeners);
     parts.until(ending).await
-}
-
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("{address} can't be listened on"))
 }
 
 /// What more than two parts share.
@@ -104,13 +120,7 @@ struct Shared {
 
 /// Begins every part. The first block is the way of an edit to the proxies, the second its way
 /// back, and the third what both stand on.
-fn begin(
-    client: Client,
-    options: Options,
-    shared: Shared,
-    push: TcpListener,
-    admin: TcpListener,
-) -> Parts {
+fn begin(client: Client, options: Options, shared: Shared, listeners: Listeners) -> Parts {
     let mut parts = Parts::new();
     let (say_holder, holder) = watch::channel(Holder::Nobody);
     let (say_news, news) = mpsc::channel(NEWS);
@@ -124,7 +134,9 @@ fn begin(
     let spine = Spine::new(shared.snapshots.clone(), say_news);
     parts.add("watch", |ending| spine.run(watch, ending));
     let serving = shared.serving(&client, &options, &holder);
-    parts.try_add("streams", |ending| stream::serve(push, serving, ending));
+    parts.try_add("streams", |ending| {
+        stream::serve(listeners.push, serving, ending)
+    });
 
     let sources = Sources {
         snapshots: shared.snapshots.clone(),
@@ -158,7 +170,9 @@ fn begin(
         bootstrap::run(client, bootstrap, ending)
     });
     let site = shared.site(&holder);
-    parts.add("admin", |ending| admin::serve(admin, site, ending));
+    parts.add("admin", |ending| {
+        admin::serve(listeners.admin, site, ending)
+    });
     parts.add("leader", |_| count_leader(shared.metrics, holder));
     parts
 }
