@@ -28,9 +28,6 @@ const CONTROLLER: &str = "tollgate.dev/controller";
 /// Longest time for one event.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Longest note, in bytes; the API server takes a kilobyte.
-const NOTE_BYTES: usize = 1000;
-
 /// A condition of an object that turned.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Transition {
@@ -44,7 +41,7 @@ pub struct Transition {
     pub holds: bool,
     /// The reason of the condition.
     pub reason: String,
-    /// The message of the condition.
+    /// The message of the condition, at most a kilobyte: the API server takes no longer note.
     pub message: String,
 }
 
@@ -84,8 +81,7 @@ fn event(transition: &Transition) -> Event {
         true => EventType::Normal,
         false => EventType::Warning,
     };
-    let mut note = transition.message.clone();
-    note.truncate(note.floor_char_boundary(NOTE_BYTES));
+    let note = transition.message.clone();
     Event {
         type_,
         reason: transition.reason.clone(),

@@ -11,6 +11,8 @@ mod metrics;
 mod pods;
 mod queue;
 mod report;
+#[cfg(test)]
+mod scene;
 mod text;
 mod transition;
 pub mod words;
@@ -21,12 +23,16 @@ use std::collections::BTreeMap;
 
 use kube::Client;
 use tokio::sync::{mpsc, watch};
-use tollgate_compile::{Change, Kind, ObjectRef, Problem};
+use tollgate_compile::{Change, ObjectRef, Problem};
 
 use self::writer::Writer;
 pub use self::{metrics::StatusMetrics, pods::is_of_a_gateway};
 use crate::{
-    events::Transition, holder::Holder, proxies::Proxies, publish::Snapshots, watch::Seen,
+    events::Transition,
+    holder::Holder,
+    proxies::Proxies,
+    publish::Snapshots,
+    watch::{Held, Seen},
 };
 
 /// What status is to know; sent once all of it is published.
@@ -38,19 +44,8 @@ pub struct News {
     pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
     /// Changes of the Services and EndpointSlices for which [`is_of_a_gateway`]; others are skipped.
     pub endpoints: Vec<Change>,
-    /// The lists that are held now; `None`: as before.
+    /// All that is held; `None`: as before.
     pub held: Option<Vec<Held>>,
-}
-
-/// A list of the API server that is not believed: it shrank without deletes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Held {
-    /// Of which kind.
-    pub kind: Kind,
-    /// How many objects there were.
-    pub had: usize,
-    /// How many were listed.
-    pub listed: usize,
 }
 
 /// All that status needs beside the news.

@@ -61,13 +61,8 @@ impl Spine {
             .filter(|change| status::is_of_a_gateway(change));
         self.untold.endpoints.extend(endpoints.cloned());
         self.untold.seen.extend(batch.seen);
-        if let Some(held) = batch.held {
-            let held = held.into_iter().map(|held| status::Held {
-                kind: held.kind,
-                had: held.had,
-                listed: held.listed,
-            });
-            self.untold.held = Some(held.collect());
+        if batch.held.is_some() {
+            self.untold.held = batch.held;
         }
         let mut delta = self.compiler.apply_all(batch.changes);
         let units = delta.take_changes();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tollgate_compile::{Kind, Problem};
-use tollgate_snapshot::ObjectName;
+use tollgate_snapshot::{ObjectName, UnitId};
 
-use super::Held;
+use crate::watch::Held;
 
 /// What an object's status is judged by.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Grounds<'a> {
     pub(super) places: Vec<Place<'a>>,
     /// An ApiGateway's addresses.
     pub(super) addresses: &'a [String],
-    /// The lists that are held.
+    /// All that is held though the API server no longer lists it.
     pub(super) held: &'a [Held],
 }
 
@@ -50,8 +50,15 @@ pub(super) enum Stage<'a> {
     HeldAtLastGood,
     /// The object is refused, and it has no good version.
     HeldWithoutLastGood,
-    /// It can't run that, and why.
-    Rejected(&'a str),
+    /// It refuses all that is new, and why.
+    Refused(&'a str),
+    /// It can't run that.
+    Rejected {
+        /// What it can't run, if not the object itself.
+        part: Option<&'a UnitId>,
+        /// Why.
+        why: &'a str,
+    },
 }
 
 impl Place<'_> {

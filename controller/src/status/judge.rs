@@ -15,12 +15,12 @@ use tollgate_crds::status::RouteGatewayStatus;
 use tollgate_snapshot::ObjectName;
 
 use super::{
-    Held,
     grounds::Grounds,
     report::{self, Report},
     text,
     words::{ConditionType, Word},
 };
+use crate::watch::Held;
 
 /// Why a condition is as it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,6 +91,7 @@ impl Finding {
                 | Word::NotAttached
                 | Word::HeldAtLastGood
                 | Word::HeldWithoutLastGood
+                | Word::Refused
                 | Word::ListHeld,
             ) => false,
         }
@@ -140,15 +141,7 @@ fn degraded(grounds: &Grounds<'_>) -> Option<Finding> {
     if grounds.kind != Kind::ApiGateway || grounds.held.is_empty() {
         return None;
     }
-    let said = |held: &Held| {
-        let kind = held.kind.as_str();
-        format!(
-            "the API server lists {} objects of kind {kind} where there were {}",
-            held.listed, held.had
-        )
-    };
-    let message = text::joined(grounds.held.iter().map(said));
-    let message = format!("{message}; the missing ones go on as they were");
+    let message = text::joined(grounds.held.iter().map(Held::to_string));
     Some(Finding::holds(Word::ListHeld, message))
 }
 

@@ -19,7 +19,7 @@ use tollgate_snapshot::{ObjectName, UnitId, UnitKind, UnitSet};
 
 use self::runs::Runs;
 use super::{
-    Held, News,
+    News,
     grounds::{Grounds, Place, Stage},
     judge,
     pods::Pods,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     proxies::{PodUid, Proxy},
     publish::Snapshots,
-    watch::Seen,
+    watch::{Held, Seen},
 };
 
 /// Objects whose status may differ now.

@@ -123,7 +123,8 @@ fn ready_pod(endpoint: &Endpoint) -> Option<PodUid> {
     let conditions = endpoint.conditions.as_ref();
     let ready = conditions.and_then(|conditions| conditions.ready);
     let target = endpoint.target_ref.as_ref()?;
-    let is_pod = target.kind.as_deref() == Some("Pod");
+    // The watch keeps no more of it than the UID.
+    let is_pod = target.kind.as_deref().is_none_or(|kind| kind == "Pod");
     let uid = target.uid.as_deref()?;
     (ready.unwrap_or(true) && is_pod).then(|| uid.into())
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tollgate_compile::{Problem, Reason};
 
 /// Longest message, in bytes, without the words that say how many more there are.
-const BYTES: usize = 1000;
+const BYTES: usize = 900;
 
 /// What some problems say under a condition with this reason.
 pub(super) fn of_problems<'a>(
@@ -51,7 +51,9 @@ pub(super) fn joined(texts: impl IntoIterator<Item = String>) -> String {
 
 fn shorten(text: &mut String) {
     if text.len() > BYTES {
-        text.truncate(text.floor_char_boundary(BYTES));
+        let ends = (0..=BYTES).rev();
+        let end = ends.into_iter().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
         text.push('…');
     }
 }

@@ -67,6 +67,8 @@ pub enum Word {
     HeldAtLastGood,
     /// The object is refused, and a proxy has no version of it that is good.
     HeldWithoutLastGood,
+    /// A proxy refuses all that is new, this object's among it.
+    Refused,
     /// A proxy can't run it.
     Rejected,
     /// Lists of the API server are held.
@@ -75,7 +77,7 @@ pub enum Word {
 
 impl Word {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Accepted,
         Self::ResolvedRefs,
         Self::Ready,
@@ -86,6 +88,7 @@ impl Word {
         Self::NotAttached,
         Self::HeldAtLastGood,
         Self::HeldWithoutLastGood,
+        Self::Refused,
         Self::Rejected,
         Self::ListHeld,
     ];
@@ -103,6 +106,7 @@ impl Word {
             Self::NotAttached => "NotAttached",
             Self::HeldAtLastGood => "HeldAtLastGood",
             Self::HeldWithoutLastGood => "HeldWithoutLastGood",
+            Self::Refused => "Refused",
             Self::Rejected => "Rejected",
             Self::ListHeld => "ListHeld",
         }

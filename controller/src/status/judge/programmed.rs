@@ -78,20 +78,36 @@ fn standing(place: &Place<'_>) -> (Word, String) {
             let message = format!("{} have no good version of it", at(*worst));
             (Word::HeldWithoutLastGood, message)
         }
-        Stage::Rejected(_) => (Word::Rejected, text::joined(rejections(place))),
+        Stage::Refused(_) => (Word::Refused, reasons(place)),
+        Stage::Rejected { .. } => (Word::Rejected, reasons(place)),
     }
 }
 
-/// Why proxies can't run it, each reason once.
-fn rejections<'a>(place: &'a Place<'_>) -> impl Iterator<Item = String> + use<'a> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+/// What the proxies that are as badly off as it gets say, each reason once.
+fn reasons(place: &Place<'_>) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let rejects = |stage: &Stage<'_>| matches!(stage, Stage::Rejected { .. });
+    let rejected = place.stages.iter().any(rejects);
     for stage in &place.stages {
-        if let Stage::Rejected(why) = stage {
-            *counts.entry(why).or_default() += 1;
-        }
+        let why = match stage {
+            Stage::Refused(why) if !rejected => (*why).to_owned(),
+            Stage::Rejected { part: None, why } => (*why).to_owned(),
+            Stage::Rejected {
+                part: Some(part),
+                why,
+            } => format!("{part}: {why}"),
+            Stage::Running
+            | Stage::Behind
+            | Stage::HeldAtLastGood
+            | Stage::HeldWithoutLastGood
+            | Stage::Refused(_) => continue,
+        };
+        *counts.entry(why).or_default() += 1;
     }
     let (gateway, total) = (&place.gateway, place.stages.len());
-    counts.into_iter().map(move |(why, count)| {
-        format!("{why} (at {count} of {total} proxies of gateway {gateway})")
-    })
+    text::joined(
+        counts.into_iter().map(|(why, count)| {
+            format!("{why} (at {count} of {total} proxies of gateway {gateway})")
+        }),
+    )
 }

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use imbl::{OrdMap, ordmap::DiffItem};
-use tollgate_snapshot::{Entry, Hash, ObjectName, UnitId, UnitSet};
+use tollgate_snapshot::{Entry, Hash, ObjectName, Unit, UnitId, UnitKind, UnitSet};
 
 use crate::{
     proxies::{Proxy, Running, Verdict},
-    publish::Snapshots,
+    publish::{self, Snapshots},
     status::grounds::Stage,
 };
 
@@ -66,15 +66,16 @@ impl Runs {
         let entry = self.set.as_ref().and_then(|set| set.entries().get(id));
         if entry.is_none_or(|entry| entry.hash() != wanted.hash()) {
             return match &self.refused {
-                Some(why) => Stage::Rejected(why),
+                Some(why) => Stage::Refused(why),
                 None => Stage::Behind,
             };
         }
         let exception = self.exceptions.get(id);
         match (exception.map(|verdict| verdict.running), wanted) {
-            (None, Entry::Unit(_)) => Stage::Running,
+            (None, Entry::Unit(unit)) => self.rejected_need(unit).unwrap_or(Stage::Running),
             (Some(Running::Rejected), _) => {
-                Stage::Rejected(exception.map_or("", |verdict| &verdict.reason))
+                let why = exception.map_or("", |verdict| &verdict.reason);
+                Stage::Rejected { part: None, why }
             }
             (Some(Running::HeldAtLastGood), Entry::Held { .. }) => Stage::HeldAtLastGood,
             (Some(Running::HeldWithoutLastGood), Entry::Held { .. }) => Stage::HeldWithoutLastGood,
@@ -99,8 +100,38 @@ impl Runs {
         {
             ids.extend(is.changes_since(was).into_keys());
         }
-        ids.extend(before.exceptions.diff(&self.exceptions).map(id_of));
+        for id in before.exceptions.diff(&self.exceptions).map(id_of) {
+            if id.kind == UnitKind::Endpoints {
+                ids.extend(self.users(&id));
+            }
+            ids.insert(id);
+        }
         Some(ids)
+    }
+
+    /// Endpoints that a route needs and the proxy can't run: they have no object of ours that could
+    /// say so.
+    fn rejected_need(&self, unit: &Unit) -> Option<Stage<'_>> {
+        let mut exceptions = self.exceptions.iter();
+        let (part, verdict) = exceptions.find(|(id, verdict)| {
+            id.kind == UnitKind::Endpoints
+                && verdict.running == Running::Rejected
+                && publish::needs(unit).contains(id)
+        })?;
+        Some(Stage::Rejected {
+            part: Some(part),
+            why: &verdict.reason,
+        })
+    }
+
+    /// The routes that need some endpoints.
+    fn users(&self, endpoints: &UnitId) -> Vec<UnitId> {
+        let entries = self.set.iter().flat_map(|set| set.entries());
+        let users = entries.filter(|(_, entry)| match entry {
+            Entry::Unit(unit) => publish::needs(unit).contains(endpoints),
+            Entry::Held { .. } => false,
+        });
+        users.map(|(id, _)| id.clone()).collect()
     }
 }
 
