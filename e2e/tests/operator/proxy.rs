@@ -172,7 +172,11 @@ async fn follow(
 fn take(running: &mut Running, entry: Entry) {
     let payload = serde_json::from_slice(&entry.payload).unwrap_or_default();
     match entry.held {
-        true => running.entry(entry.id).or_insert(payload),
-        false => running.entry(entry.id).insert_entry(payload).into_mut(),
-    };
+        true => {
+            running.entry(entry.id).or_insert(payload);
+        }
+        false => {
+            running.insert(entry.id, payload);
+        }
+    }
 }
