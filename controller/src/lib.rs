@@ -12,7 +12,34 @@ pub mod watch;
 
 pub mod publish;
 
+pub mod stream;
+
+pub mod ca;
+pub mod token;
+
+pub mod bootstrap;
+mod secrets;
+
 pub mod proxies;
+pub mod relay;
+
+pub mod holder;
+pub mod lease;
+
+pub mod events;
+pub mod status;
+
+#[cfg(test)]
+mod fake;
+
+pub mod admin;
+pub mod metrics;
+
+pub mod cli;
+pub mod run;
+
+#[cfg(test)]
+mod fake_api;
 
 /// The service of the push protocol; its messages are in `tollgate_snapshot::wire`.
 #[allow(

@@ -14,6 +14,7 @@ use imbl::OrdMap;
 use tollgate_snapshot::{Entry, ObjectName, UnitChange, UnitId, UnitKind, UnitSet};
 
 use self::membership::Membership;
+pub(crate) use self::membership::needs;
 pub use self::snapshots::Snapshots;
 
 /// One gateway's share.

@@ -29,7 +29,7 @@ impl Membership {
             Payload::Route(route) => Self {
                 gateways: gateways(route),
                 knows_gateways: true,
-                needs: route.rules.iter().flat_map(needs).collect(),
+                needs: route.rules.iter().flat_map(needs_of_rule).collect(),
             },
             Payload::Gateway(_) | Payload::Function(_) | Payload::Endpoints(_) => Self::default(),
         }
@@ -50,12 +50,17 @@ impl Membership {
     }
 }
 
+/// The functions and endpoints that a unit needs.
+pub(crate) fn needs(unit: &Unit) -> BTreeSet<UnitId> {
+    Membership::of_unit(unit).needs
+}
+
 fn gateways(route: &Route) -> BTreeSet<ObjectName> {
     let attachments = route.attachments.iter();
     attachments.map(|at| at.gateway.clone()).collect()
 }
 
-fn needs(rule: &Rule) -> Vec<UnitId> {
+fn needs_of_rule(rule: &Rule) -> Vec<UnitId> {
     let backends = match &rule.action {
         Action::Forward(forward) => &forward.backends[..],
         Action::Respond(_) | Action::Redirect(_) | Action::Closed => &[],

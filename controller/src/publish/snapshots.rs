@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -29,8 +30,8 @@ struct Inner {
 #[derive(Debug)]
 struct Kept {
     newest: watch::Sender<Option<UnitSet>>,
-    /// The sets before, the oldest first.
-    before: VecDeque<UnitSet>,
+    /// The sets before, the oldest first, and when each was replaced.
+    before: VecDeque<(UnitSet, Instant)>,
 }
 
 impl Snapshots {
@@ -49,8 +50,31 @@ impl Snapshots {
     pub fn find(&self, gateway: &ObjectName, root: &Hash) -> Option<UnitSet> {
         self.with(gateway, |kept| {
             let newest = kept.newest.borrow().clone();
-            let mut all = newest.iter().chain(kept.before.iter().rev());
+            let before = kept.before.iter().rev().map(|(set, _)| set);
+            let mut all = newest.iter().chain(before);
             all.find(|set| set.root() == *root).cloned()
+        })
+    }
+
+    /// Whether everything has been listed once.
+    pub fn is_listed(&self) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.listed
+    }
+
+    /// For how long there has been a newer set than the one of this root hash. Zero: there is none.
+    /// Of a set that is not remembered: since the oldest newer one that is; `None`: nobody knows.
+    pub fn behind(&self, gateway: &ObjectName, root: &Hash, now: Instant) -> Option<Duration> {
+        self.with(gateway, |kept| {
+            let newest = kept.newest.borrow().as_ref().map(UnitSet::root)?;
+            if newest == *root {
+                return Some(Duration::ZERO);
+            }
+            let mut later = kept.before.iter().rev();
+            let found = later.find(|(set, _)| set.root() == *root);
+            let oldest = || kept.before.front();
+            let (_, replaced) = found.or_else(oldest)?;
+            Some(now.saturating_duration_since(*replaced))
         })
     }
 
@@ -60,10 +84,11 @@ impl Snapshots {
         inner.gateways.keys().cloned().collect()
     }
 
-    pub(super) fn put(&self, gateway: &ObjectName, set: UnitSet) {
+    /// Publishes a set.
+    pub(crate) fn put(&self, gateway: &ObjectName, set: UnitSet) {
         self.with(gateway, |kept| {
             if let Some(before) = kept.newest.send_replace(Some(set)) {
-                kept.before.push_back(before);
+                kept.before.push_back((before, Instant::now()));
                 if kept.before.len() > REMEMBERED {
                     kept.before.pop_front();
                 }

@@ -1,0 +1,184 @@
+//! Bootstrap copies: each gateway's newest set as sealed Secrets, for a proxy that starts while no
+//! controller is there; and the key with which they are sealed, as is what proxies keep on disk.
+//!
+//! In: the newest sets. Out, from the Lease holder alone: per gateway the Secret
+//! `tollgate-<gateway>-seal`, made once, and the Secrets `tollgate-<gateway>-bootstrap-<n>`, at
+//! most every 30 s and only when the set is another one. They belong to the ApiGateway, so that
+//! they go when it goes.
+//!
+//! A copy is a receiver of units like a proxy: of an object that is refused it keeps the version
+//! before.
+
+mod copy;
+mod key;
+mod parts;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Api, Client, Resource};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tollgate_crds::ApiGateway;
+use tollgate_snapshot::{ObjectName, UnitId, UnitKind, UnitSet, saved::Saved};
+
+use crate::{holder::Holder, metrics::Metrics, publish::Snapshots, secrets::in_time};
+
+/// How often it is asked whether something is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Between two copies of a gateway.
+const APART: Duration = Duration::from_secs(30);
+
+/// What the copies need.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// The sets.
+    pub snapshots: Snapshots,
+    /// Who holds the Lease.
+    pub holder: watch::Receiver<Holder>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What is known of a gateway's copy.
+struct Kept {
+    /// What was written last.
+    saved: Option<Saved>,
+    /// Whether it has been asked what is there.
+    read: bool,
+    /// Parts that are there, at least.
+    parts: usize,
+    /// Not before.
+    again: Instant,
+}
+
+/// Writes copies until `ending` says true, as long as this replica holds the Lease.
+pub async fn run(client: Client, bootstrap: Bootstrap, mut ending: watch::Receiver<bool>) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kept = BTreeMap::new();
+    let write = async {
+        loop {
+            tick.tick().await;
+            // The borrow is a lock: it must be over before anything is waited for.
+            let is_me = *bootstrap.holder.borrow() == Holder::Me;
+            match is_me {
+                true => bootstrap.write_due(&client, &mut kept).await,
+                // Another one writes now: what is there is not known any more.
+                false => kept.clear(),
+            }
+        }
+    };
+    tokio::select! {
+        () = write => {}
+        _ = ending.wait_for(|ending| *ending) => {}
+    }
+}
+
+impl Bootstrap {
+    async fn write_due(&self, client: &Client, all: &mut BTreeMap<ObjectName, Kept>) {
+        let sets: BTreeMap<_, _> = self.sets().collect();
+        all.retain(|gateway, _| sets.contains_key(gateway));
+        for (gateway, set) in sets {
+            let kept = all.entry(gateway.clone()).or_insert_with(|| Kept {
+                saved: None,
+                read: false,
+                parts: 0,
+                again: Instant::now(),
+            });
+            if Instant::now() < kept.again || kept.is_of(&set) {
+                continue;
+            }
+            // Another holder must not write the same: each call ends soon, and is asked here.
+            if *self.holder.borrow() != Holder::Me {
+                return;
+            }
+            let written = kept.write(client, &gateway, &set).await;
+            kept.again = Instant::now() + APART.mul_f64(1.0 + fastrand::f64() / 10.0);
+            match written {
+                Ok(true) => self.metrics.bootstrap.written.inc(),
+                Ok(false) => {}
+                Err(error) => {
+                    self.metrics.bootstrap.errors.inc();
+                    tracing::warn!(%gateway, error, "can't write the bootstrap copy");
+                }
+            }
+        }
+    }
+
+    /// The newest sets of the gateways that somebody wrote.
+    fn sets(&self) -> impl Iterator<Item = (ObjectName, UnitSet)> {
+        let gateways = self.snapshots.gateways().into_iter();
+        gateways.filter_map(|gateway| {
+            let set = self.snapshots.newest(&gateway)?;
+            let own = UnitId {
+                kind: UnitKind::Gateway,
+                object: gateway.clone(),
+            };
+            set.entries().contains_key(&own).then_some((gateway, set))
+        })
+    }
+}
+
+impl Kept {
+    fn is_of(&self, set: &UnitSet) -> bool {
+        let root = self.saved.as_ref().map(copy::root);
+        root == Some(set.root())
+    }
+
+    /// Says whether there was anything to write.
+    async fn write(
+        &mut self,
+        client: &Client,
+        gateway: &ObjectName,
+        set: &UnitSet,
+    ) -> Result<bool, String> {
+        let Some(owner) = owner(client, gateway).await? else {
+            // Deleted a moment ago.
+            return Ok(false);
+        };
+        let secrets = Api::namespaced(client.clone(), &gateway.namespace);
+        let key = key::read_or_make(&secrets, gateway, &owner).await?;
+        if !self.read {
+            let there = parts::read(&secrets, gateway, &key).await?;
+            self.parts = there.count;
+            self.saved = there.saved;
+            self.read = true;
+            if self.is_of(set) {
+                return Ok(false);
+            }
+        }
+        let saved = copy::of(gateway, set, self.saved.as_ref());
+        let (saved, file) = tokio::task::spawn_blocking(move || {
+            let file = tollgate_snapshot::saved::write(&saved, Some(&key));
+            (saved, file)
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+        let file = file.map_err(|error| error.to_string())?;
+        self.parts = parts::write(&secrets, gateway, &owner, &file, self.parts).await?;
+        self.saved = Some(saved);
+        Ok(true)
+    }
+}
+
+/// To whom the Secrets belong; `None`: it does not exist.
+async fn owner(client: &Client, gateway: &ObjectName) -> Result<Option<OwnerReference>, String> {
+    let api: Api<ApiGateway> = Api::namespaced(client.clone(), &gateway.namespace);
+    let found = in_time(api.get_metadata_opt(&gateway.name)).await;
+    let found = found.map_err(|error| format!("apigateway {gateway}: {error}"))?;
+    let uid = found.and_then(|found| found.metadata.uid);
+    Ok(uid.map(|uid| OwnerReference {
+        api_version: ApiGateway::api_version(&()).into_owned(),
+        kind: ApiGateway::kind(&()).into_owned(),
+        name: gateway.name.as_ref().to_owned(),
+        uid,
+        ..OwnerReference::default()
+    }))
+}
+
+#[cfg(test)]
+mod tests;
