@@ -90,4 +90,4 @@ async fn serve_one(stream: TcpStream, site: &Site) -> hyper::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -181,4 +181,4 @@ async fn owner(client: &Client, gateway: &ObjectName) -> Result<Option<OwnerRefe
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

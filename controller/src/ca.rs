@@ -173,4 +173,4 @@ fn seconds(time: SystemTime) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {}
+pub(crate) mod tests;

@@ -29,6 +29,9 @@ pub mod lease;
 pub mod events;
 pub mod status;
 
+#[cfg(test)]
+mod fake;
+
 pub mod admin;
 pub mod metrics;
 

@@ -89,4 +89,4 @@ impl Relay {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

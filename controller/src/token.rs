@@ -35,6 +35,9 @@ const ACCOUNT_PREFIX: &str = "tollgate-";
 /// How long the API server may take.
 const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long it may take when there is an older review that will do.
+const REVIEW_AGAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Who dials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Identity {
@@ -120,7 +123,15 @@ impl Reviewer {
         if let Some(found) = self.cache.find(&key, now, Age::Fresh) {
             return (found, Reviewed::Cached);
         }
-        match self.ask(token).await {
+        let stale = match self.cache.find(&key, now, Age::Stale) {
+            Some(Ok(identity)) => Some(identity),
+            Some(Err(_)) | None => None,
+        };
+        let patience = match stale {
+            Some(_) => REVIEW_AGAIN_TIMEOUT,
+            None => REVIEW_TIMEOUT,
+        };
+        match self.ask(token, patience).await {
             Ok(status) => {
                 let identity = self.judge(status);
                 self.cache
@@ -132,14 +143,14 @@ impl Reviewer {
                 };
                 (identity, counted)
             }
-            Err(why) => match self.cache.find(&key, now, Age::Stale) {
-                Some(Ok(identity)) => (Ok(identity), Reviewed::Stale),
-                Some(Err(_)) | None => (Err(Refusal::Unavailable(why)), Reviewed::Unavailable),
+            Err(why) => match stale {
+                Some(identity) => (Ok(identity), Reviewed::Stale),
+                None => (Err(Refusal::Unavailable(why)), Reviewed::Unavailable),
             },
         }
     }
 
-    async fn ask(&self, token: &str) -> Result<TokenReviewStatus, String> {
+    async fn ask(&self, token: &str, patience: Duration) -> Result<TokenReviewStatus, String> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 audiences: Some(vec![AUDIENCE.to_owned()]),
@@ -149,7 +160,7 @@ impl Reviewer {
         };
         let options = PostParams::default();
         let asked = self.api.create(&options, &review);
-        let answer = tokio::time::timeout(REVIEW_TIMEOUT, asked).await;
+        let answer = tokio::time::timeout(patience, asked).await;
         let answer = answer.map_err(|_| "no answer in time".to_owned())?;
         let answer = answer.map_err(|error| error.to_string())?;
         answer
@@ -211,4 +222,4 @@ fn gateway_of(user: &str) -> Option<ObjectName> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

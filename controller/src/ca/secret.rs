@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// After a failed write, at least; at most twice as long.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// After a certificate could not be made, at least; at most twice as long.
+const RETRY_KEEP: Duration = Duration::from_secs(30);
+
 /// What is known of the Secret.
 enum Seen {
     /// Nothing yet.
@@ -47,6 +50,8 @@ pub(super) struct SecretTask {
     seen: Seen,
     /// No write before this.
     write_after: Instant,
+    /// No certificate before this.
+    keep_after: Instant,
 }
 
 impl SecretTask {
@@ -57,6 +62,7 @@ impl SecretTask {
             keeper,
             seen: Seen::Unknown,
             write_after: Instant::now(),
+            keep_after: Instant::now(),
         }
     }
 
@@ -133,7 +139,7 @@ impl SecretTask {
     }
 
     fn wait(&mut self) {
-        self.write_after = Instant::now() + RETRY.mul_f64(1.0 + fastrand::f64());
+        self.write_after = Instant::now() + jittered(RETRY);
     }
 
     /// Makes the Secret, or replaces exactly the one that was seen.
@@ -156,12 +162,18 @@ impl SecretTask {
             return;
         };
         // With an authority that has ended nothing can be signed: the holder makes another one.
-        if plan(now, Some(ring)) == Step::Make {
+        if plan(now, Some(ring)) == Step::Make || Instant::now() < self.keep_after {
             return;
         }
         if let Err(error) = self.keeper.keep(ring, now) {
             self.options.metrics.ca.errors.inc();
-            tracing::error!(%error, "can't renew the serving certificate");
+            let error = anyhow::Error::from(error);
+            tracing::error!("can't renew the serving certificate: {error:#}");
+            self.keep_after = Instant::now() + jittered(RETRY_KEEP);
         }
     }
+}
+
+fn jittered(time: Duration) -> Duration {
+    time.mul_f64(1.0 + fastrand::f64())
 }

@@ -84,7 +84,8 @@ impl Snapshots {
         inner.gateways.keys().cloned().collect()
     }
 
-    pub(super) fn put(&self, gateway: &ObjectName, set: UnitSet) {
+    /// Publishes a set.
+    pub(crate) fn put(&self, gateway: &ObjectName, set: UnitSet) {
         self.with(gateway, |kept| {
             if let Some(before) = kept.newest.send_replace(Some(set)) {
                 kept.before.push_back((before, Instant::now()));

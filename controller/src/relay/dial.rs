@@ -110,7 +110,7 @@ fn news<'a>(
         }
         told.insert(Arc::clone(pod), Arc::clone(proxy));
     }
-    let gone = gone.into_iter().map(|(pod, _)| ProxyReport {
+    let gone = gone.into_keys().map(|pod| ProxyReport {
         pod_uid: pod.as_ref().to_owned(),
         gone: true,
         ..ProxyReport::default()

@@ -208,7 +208,19 @@ fn unreadable(status: Status) -> Over {
         Code::Internal | Code::OutOfRange | Code::InvalidArgument | Code::Unimplemented => {
             Over::Ended(Ended::Garbage(status.message().to_owned()))
         }
-        _ => Over::Gone,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => Over::Gone,
     }
 }
 

@@ -324,4 +324,4 @@ fn root(message: &str, bytes: &[u8]) -> Result<Option<Hash>, Ended> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -4,7 +4,9 @@
 //! such a file: a reader never guesses. Where the bytes are kept is not known here.
 //!
 //! ```text
-//! magic 8 | format 1 | sealed 1 | nonce 12 | body: zstd of proto/saved.proto, maybe AES-256-GCM | SHA-256 32
+//! magic 8 | format 1 | sealed 1 | nonce 12 | body | SHA-256 32
+//!
+//! body: proto/saved.proto, zstd, and AES-256-GCM if there is a key
 //! ```
 //!
 //! The sum at the end tells a broken file from one with another key; the head is authenticated with
