@@ -27,7 +27,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::sleep,
 };
-use tollgate_compile::{Change, Compiler, Kind, Object, ObjectRef};
+use tollgate_compile::{Change, Compiler, Kind, Object, ObjectRef, Problem, Reason};
 use tollgate_controller::{
     events,
     holder::Holder,
@@ -192,6 +192,24 @@ impl Case {
         self.news.send(news).await.unwrap();
     }
 
+    /// Tells the writer whether an object has a fault: the schemas let none through that is easy to
+    /// make.
+    async fn finds(&self, kind: Kind, name: &str, fault: bool) {
+        let object = ObjectRef::new(kind, &self.namespace, name);
+        let problem = Problem {
+            object: object.clone(),
+            field: "spec.process.command".to_owned(),
+            reason: Reason::Invalid,
+            message: "is wrong".to_owned(),
+        };
+        let problems = if fault { vec![problem] } else { Vec::new() };
+        let news = News {
+            problems: [(object, problems)].into(),
+            ..News::default()
+        };
+        self.news.send(news).await.unwrap();
+    }
+
     /// A gateway with one ready proxy, which runs the newest set whenever it is told to.
     async fn gateway(&mut self) {
         self.endpoints().await;
@@ -305,8 +323,8 @@ fn a_route_says_when_it_is_served_and_when_an_edit_is_not() {
 fn conditions_of_others_stay_and_ours_go_when_they_are_over() {
     in_a_runtime(|namespace| async move {
         let mut case = Case::start(namespace).await;
-        let unsupported = json!({"contract": "http", "process": {"command": ["app"]}});
-        let function = case.create(Kind::Function, "products", unsupported).await;
+        let spec = json!({"contract": "lambda", "process": {"command": ["app"]}});
+        let function = case.create(Kind::Function, "products", spec).await;
         let foreign = json!({
             "apiVersion": "tollgate.dev/v1alpha1", "kind": "Function",
             "metadata": {"name": "products"},
@@ -320,13 +338,12 @@ fn conditions_of_others_stay_and_ours_go_when_they_are_over() {
         let reviewed = api.patch_status("products", &params, &patch).await.unwrap();
         assert_eq!(reviewed.metadata.uid, function.metadata.uid);
         case.tell(Kind::Function, &reviewed).await;
-        let expected = ("Stalled", "True", "Unsupported");
+        case.finds(Kind::Function, "products", true).await;
+        let expected = ("Stalled", "True", "Invalid");
         let refused = case.says(Kind::Function, "products", expected).await;
         assert!(condition(&refused, "Reviewed").is_some());
 
-        let lambda = json!({"contract": "lambda", "process": {"command": ["app"]}});
-        let edited = case.edit(Kind::Function, "products", lambda).await;
-        case.tell(Kind::Function, &edited).await;
+        case.finds(Kind::Function, "products", false).await;
         let expected = ("Ready", "True", "Ready");
         let accepted = case.says(Kind::Function, "products", expected).await;
         assert!(condition(&accepted, "Stalled").is_none());
