@@ -34,11 +34,11 @@ fn says(gateway: &Gateway, host: &str, expected: (u16, &str)) {
 }
 
 /// How a unit stands, by `/config`.
-fn standing(config: &Value, id: &str) -> Option<String> {
+fn verdict(config: &Value, id: &str) -> Option<String> {
     let rows = ["units", "absent"].into_iter();
     let mut rows = rows.flat_map(|key| config[key].as_array().unwrap());
     let row = rows.find(|row| row["id"] == id)?;
-    Some(row["standing"].as_str().unwrap().to_owned())
+    Some(row["verdict"].as_str().unwrap().to_owned())
 }
 
 fn stands(gateway: &Gateway, id: &str, expected: &str) -> Vec<String> {
@@ -46,7 +46,7 @@ fn stands(gateway: &Gateway, id: &str, expected: &str) -> Vec<String> {
         let config = gateway.config();
         let problems = config["problems"].as_array().unwrap().iter();
         let problems = problems.map(|problem| problem.as_str().unwrap().to_owned());
-        (standing(&config, id).as_deref() == Some(expected)).then(|| problems.collect())
+        (verdict(&config, id).as_deref() == Some(expected)).then(|| problems.collect())
     })
 }
 
@@ -74,7 +74,7 @@ fn a_broken_edit_keeps_the_last_good_version_of_that_object_alone() {
     says(&gateway, "two.example", (200, "two-again"));
     assert_eq!(ask(&gateway, "one.example"), (200, "one".into()));
     assert_eq!(
-        standing(&gateway.config(), "route/default/two").unwrap(),
+        verdict(&gateway.config(), "route/default/two").unwrap(),
         "Active"
     );
 

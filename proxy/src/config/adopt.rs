@@ -1,7 +1,7 @@
 //! Adopt: arm what changed, swap, and say what became of each unit.
 //!
 //! In: changes of units, from wherever the configuration comes. Out: a new [`Active`] in place of
-//! the old one, in one step; and the standing of every unit. A unit that can't be armed, even one
+//! the old one, in one step; and the verdict on every unit. A unit that can't be armed, even one
 //! that makes arming panic, costs only itself: its older version goes on. Requests are never seen
 //! here.
 
@@ -15,13 +15,13 @@ use tollgate_snapshot::{UnitChange, UnitId};
 
 use crate::active::{Active, Unusable};
 
-/// How a unit stands that is not simply run as its object says.
+/// What became of a unit that is not simply run as its object says. A unit without one is active.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum Verdict {
     /// Its object is refused; the version before is run.
     HeldAtLastGood,
     /// Its object is refused and there is no version before; its hosts answer 503, if it has any.
-    HeldWithout,
+    HeldWithoutLastGood,
     /// The unit can't be armed; the version before is run, if there is one.
     Rejected(String),
 }
@@ -29,7 +29,7 @@ pub enum Standing {
 /// Swaps configurations.
 pub struct Adopter {
     active: Arc<ArcSwap<Active>>,
-    exceptions: imbl::OrdMap<UnitId, Standing>,
+    exceptions: imbl::OrdMap<UnitId, Verdict>,
 }
 
 impl Adopter {
@@ -53,24 +53,24 @@ impl Adopter {
             self.note(before.has_good(change.id()), change);
         }
         for (id, why) in unusable {
-            self.exceptions.insert(id, Standing::Rejected(why.0));
+            self.exceptions.insert(id, Verdict::Rejected(why.0));
         }
     }
 
     fn note(&mut self, had_good: bool, change: &UnitChange) {
-        let standing = match change {
+        let verdict = match change {
             UnitChange::Put(_) | UnitChange::Remove(_) => {
                 self.exceptions.remove(change.id());
                 return;
             }
-            UnitChange::Hold { .. } if had_good => Standing::HeldAtLastGood,
-            UnitChange::Hold { .. } => Standing::HeldWithout,
+            UnitChange::Hold { .. } if had_good => Verdict::HeldAtLastGood,
+            UnitChange::Hold { .. } => Verdict::HeldWithoutLastGood,
         };
-        self.exceptions.insert(change.id().clone(), standing);
+        self.exceptions.insert(change.id().clone(), verdict);
     }
 
     /// The units that are not simply run as their objects say; cheap to copy.
-    pub fn exceptions(&self) -> &imbl::OrdMap<UnitId, Standing> {
+    pub fn exceptions(&self) -> &imbl::OrdMap<UnitId, Verdict> {
         &self.exceptions
     }
 }

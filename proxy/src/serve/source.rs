@@ -17,7 +17,7 @@ use super::view::View;
 use crate::{
     active::Active,
     config::{
-        adopt::{Adopter, Standing},
+        adopt::{Adopter, Verdict},
         directory::{Directory, Lowering, Manifests, Scan, UnusableFolder},
     },
     function::{FunctionSpec, Functions},
@@ -74,7 +74,7 @@ impl Source {
         self.start_functions(&changes, &scan);
         let before = self.adopter.exceptions().clone();
         self.adopter.adopt(&changes);
-        say_standing(&changes, &before, self.adopter.exceptions());
+        say_verdicts(&changes, &before, self.adopter.exceptions());
         self.stop_functions(&changes);
         self.view.set_config(self.adopter.exceptions());
     }
@@ -149,20 +149,20 @@ fn problems(
 }
 
 /// Says which objects are held, and which are served as they ask again.
-fn say_standing(
+fn say_verdicts(
     changes: &[UnitChange],
-    before: &imbl::OrdMap<UnitId, Standing>,
-    after: &imbl::OrdMap<UnitId, Standing>,
+    before: &imbl::OrdMap<UnitId, Verdict>,
+    after: &imbl::OrdMap<UnitId, Verdict>,
 ) {
     for id in changes.iter().map(UnitChange::id) {
         match (before.get(id), after.get(id)) {
-            (_, Some(Standing::HeldAtLastGood)) => {
+            (_, Some(Verdict::HeldAtLastGood)) => {
                 eprintln!("held {id}: the version before goes on");
             }
-            (_, Some(Standing::HeldWithout)) => {
+            (_, Some(Verdict::HeldWithoutLastGood)) => {
                 eprintln!("held {id}: there is no version before");
             }
-            (_, Some(Standing::Rejected(why))) => eprintln!("rejected {id}: {why}"),
+            (_, Some(Verdict::Rejected(why))) => eprintln!("rejected {id}: {why}"),
             (Some(_), None) => eprintln!("served again {id}"),
             (None, None) => {}
         }

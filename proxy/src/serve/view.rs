@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tollgate_snapshot::{UnitId, UnitKind};
 
 use crate::{
-    active::Active, admin::ConfigView, config::adopt::Standing, function::Functions,
+    active::Active, admin::ConfigView, config::adopt::Verdict, function::Functions,
     listen::OpenPort, metrics::Metrics,
 };
 
@@ -30,7 +30,7 @@ type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 #[derive(Default)]
 struct Shown {
     ports: Vec<OpenPort>,
-    exceptions: imbl::OrdMap<UnitId, Standing>,
+    exceptions: imbl::OrdMap<UnitId, Verdict>,
 }
 
 impl View {
@@ -62,7 +62,7 @@ impl View {
     }
 
     /// Takes in what became of a change of configuration.
-    pub(super) fn set_config(&self, exceptions: &imbl::OrdMap<UnitId, Standing>) {
+    pub(super) fn set_config(&self, exceptions: &imbl::OrdMap<UnitId, Verdict>) {
         self.change(|shown| shown.exceptions.clone_from(exceptions));
         self.metrics.set_config_held(exceptions.len());
         let active = self.active.load();
@@ -86,7 +86,7 @@ impl View {
                 json!({
                     "id": unit.id.to_string(),
                     "hash": unit.hash.to_string(),
-                    "standing": standing(shown.exceptions.get(&unit.id)),
+                    "verdict": verdict(shown.exceptions.get(&unit.id)),
                     "payload": *unit.payload,
                 })
             })
@@ -96,7 +96,7 @@ impl View {
             .iter()
             .filter(|(id, _)| !active.has(id))
             .map(|(id, exception)| {
-                json!({"id": id.to_string(), "standing": standing(Some(exception))})
+                json!({"id": id.to_string(), "verdict": verdict(Some(exception))})
             })
             .collect();
         json!({
@@ -110,12 +110,12 @@ impl View {
     }
 }
 
-fn standing(exception: Option<&Standing>) -> Value {
+fn verdict(exception: Option<&Verdict>) -> Value {
     match exception {
         None => json!("Active"),
-        Some(Standing::HeldAtLastGood) => json!("HeldAtLastGood"),
-        Some(Standing::HeldWithout) => json!("HeldWithoutLastGood"),
-        Some(Standing::Rejected(why)) => json!(format!("Rejected: {why}")),
+        Some(Verdict::HeldAtLastGood) => json!("HeldAtLastGood"),
+        Some(Verdict::HeldWithoutLastGood) => json!("HeldWithoutLastGood"),
+        Some(Verdict::Rejected(why)) => json!(format!("Rejected: {why}")),
     }
 }
 
