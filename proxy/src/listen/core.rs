@@ -31,7 +31,7 @@ use crate::{
     function::Functions,
     metrics::CoreMetrics,
     request_id::RequestIds,
-    upstream::{pool::Pool, resolve::Resolver},
+    upstream::{egress::Loopback, pool::Pool, resolve::Resolver},
 };
 
 /// How long an HTTP/1.1 connection that is idle when draining begins may still bring a request. A
@@ -93,6 +93,7 @@ pub(super) struct Parts {
     pub(super) functions: Functions,
     pub(super) metrics: CoreMetrics,
     pub(super) log: CoreLog,
+    pub(super) loopback: Loopback,
 }
 
 /// What the connections of a core share.
@@ -232,7 +233,7 @@ impl Core {
             drained: RefCell::new(None),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
             pool: Pool::new(Rc::clone(&metrics)),
-            resolver: Resolver::default(),
+            resolver: Resolver::default().with_loopback(parts.loopback),
             functions: parts.functions,
             metrics,
             log: RefCell::new(Some(parts.log)),

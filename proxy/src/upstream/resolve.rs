@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::egress;
+use super::egress::{self, Loopback};
 use crate::{active::rule::UrlHost, refusal::Reason};
 
 /// How long an answer is used before the name is asked for again.
@@ -20,6 +20,7 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 /// The names that this core has resolved.
 #[derive(Default)]
 pub(crate) struct Resolver {
+    loopback: Loopback,
     names: RefCell<HashMap<Arc<str>, Answer>>,
 }
 
@@ -29,6 +30,11 @@ struct Answer {
 }
 
 impl Resolver {
+    /// The same, with another rule for addresses of this machine.
+    pub(crate) fn with_loopback(self, loopback: Loopback) -> Self {
+        Self { loopback, ..self }
+    }
+
     /// The addresses of a host that may be reached.
     pub(crate) async fn resolve(
         &self,
@@ -39,7 +45,7 @@ impl Resolver {
             UrlHost::Ip(ip) => Rc::from([*ip]),
             UrlHost::Name(name) => self.ask(name).await.ok_or(Reason::UpstreamUnresolved)?,
         };
-        let allowed = ips.iter().filter(|ip| !egress::denied(**ip));
+        let allowed = ips.iter().filter(|ip| !egress::denied(**ip, self.loopback));
         let addresses: Vec<_> = allowed.map(|ip| SocketAddr::new(*ip, port)).collect();
         if addresses.is_empty() {
             Err(Reason::EgressDenied)
