@@ -13,14 +13,18 @@ mod shards;
 pub(crate) mod table;
 mod tail;
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use tollgate_snapshot::{
     Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, endpoints, root_hash, route,
 };
 
 use self::{
-    port::{ArmedGateway, Port, PortKey, Taken},
+    port::{ArmedGateway, Home, Port, PortKey, Taken},
     rule::Rule,
     table::{Candidate, Map},
 };
@@ -52,6 +56,7 @@ pub struct Active {
     ports: Vec<Option<Arc<Port>>>,
     /// Ports that an older gateway has.
     taken: Vec<Taken>,
+    home: Home,
 }
 
 /// A route's matches with the places where they stand.
@@ -83,6 +88,15 @@ enum Armed {
 }
 
 impl Active {
+    /// Nothing yet; listeners without an address are to be bound to `home`. The default is
+    /// loopback.
+    pub fn at(home: IpAddr) -> Self {
+        Self {
+            home: Home(home),
+            ..Self::default()
+        }
+    }
+
     /// Takes in changes. Gateways go first, so that routes find their ports whatever the order.
     ///
     /// A unit that can't be armed leaves its older version in place and is named in the result.
@@ -98,17 +112,22 @@ impl Active {
             {
                 continue;
             }
-            self.stand_ins.remove(change.id());
             let applied = match change {
-                UnitChange::Put(unit) => self.put(unit),
+                UnitChange::Put(unit) => self.put(unit).map(|()| {
+                    self.stand_ins.remove(&unit.id);
+                }),
                 UnitChange::Hold {
                     id,
                     stand_in: Some(unit),
                 } => {
-                    self.stand_ins.insert(id.clone());
-                    self.put(unit)
+                    let applied = self.put(unit);
+                    if applied.is_ok() {
+                        self.stand_ins.insert(id.clone());
+                    }
+                    applied
                 }
                 UnitChange::Hold { id, stand_in: None } | UnitChange::Remove(id) => {
+                    self.stand_ins.remove(id);
                     self.remove(id);
                     Ok(())
                 }
@@ -122,7 +141,7 @@ impl Active {
 
     fn put(&mut self, unit: &Unit) -> Result<(), Unusable> {
         let name = &unit.id.object;
-        match arm(unit)? {
+        match arm(unit, self.home)? {
             Armed::Gateway(gateway) => {
                 self.gateways.insert(name.clone(), Arc::new(gateway));
                 self.settle_ports();
@@ -268,6 +287,12 @@ impl Active {
         self.counts[kind as usize]
     }
 
+    /// The unit that runs under an id, and whether it only stands in for a refused object.
+    pub fn unit(&self, id: &UnitId) -> Option<(&Unit, bool)> {
+        let unit = self.units.get(id)?;
+        Some((unit, self.stand_ins.contains(id)))
+    }
+
     /// Whether a unit runs under an id.
     pub fn has(&self, id: &UnitId) -> bool {
         self.units.contains_key(id)
@@ -284,9 +309,9 @@ impl Active {
     }
 }
 
-fn arm(unit: &Unit) -> Result<Armed, Unusable> {
+fn arm(unit: &Unit, home: Home) -> Result<Armed, Unusable> {
     Ok(match &*unit.payload {
-        Payload::Gateway(gateway) => Armed::Gateway(ArmedGateway::arm(gateway)?),
+        Payload::Gateway(gateway) => Armed::Gateway(ArmedGateway::arm(gateway, home)?),
         Payload::Route(route) => Armed::Route(ArmedRoute::arm(&unit.id.object, route)?),
         Payload::Function(_) => Armed::Function,
         Payload::Endpoints(endpoints) => Armed::Endpoints(ArmedEndpoints::arm(endpoints)?),

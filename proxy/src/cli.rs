@@ -6,23 +6,27 @@ use std::{
     fs,
     io::{self, IsTerminal},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use http::Uri;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
 };
+use tollgate_snapshot::{ObjectName, saved::SealKey};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     access_log::Format,
     check,
+    config::{last_good::Store, subscribe::Controller},
     serve::{self, Ended, LogTo, Options},
 };
 
@@ -36,8 +40,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the manifests below a folder, and follow their changes.
-    Serve(Serve),
+    /// Serve the manifests below a folder or a controller's units, and follow their changes.
+    Serve(Box<Serve>),
     /// Say what is wrong with the manifests below a folder: exit code 1 when something is, 0 when
     /// there are only warnings or nothing, 2 when the folder can't be read.
     Check {
@@ -48,9 +52,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// Folder of the manifests: YAML or JSON, as Kubernetes takes them.
-    #[arg(long, value_name = "DIR")]
-    manifests: PathBuf,
+    #[command(flatten)]
+    origin: Origin,
     /// Cores to serve on [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cores: Option<u16>,
@@ -72,6 +75,63 @@ struct Serve {
     hint: Option<PathBuf>,
 }
 
+/// Exactly one of a folder and a controller.
+#[derive(Debug, clap::Args)]
+struct Origin {
+    /// Folder of the manifests: YAML or JSON, as Kubernetes takes them.
+    #[arg(long, value_name = "DIR", required_unless_present = "controller")]
+    manifests: Option<PathBuf>,
+    /// In a cluster: the controller, `https://HOST:PORT`.
+    #[arg(long, value_name = "URL", conflicts_with = "manifests", requires_all = ["ca", "token", "gateway"])]
+    controller: Option<Uri>,
+    /// PEM file of the CAs that the controller's certificate may be of; read for every attempt.
+    #[arg(long, value_name = "FILE", requires = "controller")]
+    ca: Option<PathBuf>,
+    /// File of the token that says which proxy this is; read for every attempt.
+    #[arg(long, value_name = "FILE", requires = "controller")]
+    token: Option<PathBuf>,
+    /// The gateway that is served: what was kept of another is not used.
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "controller")]
+    gateway: Option<ObjectName>,
+    /// Folder to keep the last good snapshots in, for a start without the controller.
+    #[arg(long, value_name = "DIR", requires = "controller")]
+    cache: Option<PathBuf>,
+    /// File of the key, 32 bytes, with which kept snapshots are sealed.
+    #[arg(long, value_name = "FILE", requires = "controller")]
+    seal_key: Option<PathBuf>,
+    /// Folder of the operator's copy of the snapshot, for a first start without the controller.
+    #[arg(long, value_name = "DIR", requires = "controller")]
+    bootstrap: Option<PathBuf>,
+}
+
+impl Origin {
+    fn into_option(self) -> anyhow::Result<serve::Origin> {
+        if let Some(manifests) = self.manifests {
+            return Ok(serve::Origin::Folder(manifests));
+        }
+        let (Some(url), Some(ca), Some(token), Some(gateway)) =
+            (self.controller, self.ca, self.token, self.gateway)
+        else {
+            bail!("--controller needs --ca, --token and --gateway");
+        };
+        Ok(serve::Origin::Controller {
+            controller: Controller::new(url, ca, token).context("--controller")?,
+            store: Store {
+                gateway,
+                cache: self.cache,
+                bootstrap: self.bootstrap,
+                key: self.seal_key.as_deref().map(seal_key).transpose()?,
+            },
+        })
+    }
+}
+
+fn seal_key(path: &Path) -> anyhow::Result<Arc<SealKey>> {
+    let named = || format!("--seal-key {}", path.display());
+    let bytes = fs::read(path).with_context(named)?;
+    Ok(Arc::new(SealKey::new(&bytes).with_context(named)?))
+}
+
 /// Does what the arguments ask for.
 ///
 /// # Errors
@@ -85,7 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => {
             log_to_stderr();
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            let ended = runtime.block_on(serve(arguments.into_options()))?;
+            let ended = runtime.block_on(serve(arguments.into_options()?))?;
             Ok(match ended {
                 Ended::Drained => ExitCode::SUCCESS,
                 Ended::CutShort => ExitCode::FAILURE,
@@ -95,17 +155,17 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl Serve {
-    fn into_options(self) -> Options {
+    fn into_options(self) -> anyhow::Result<Options> {
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
-        Options {
-            manifests: self.manifests,
+        Ok(Options {
+            origin: self.origin.into_option()?,
             cores: self.cores.map_or_else(all, usize::from),
             any_port: self.any_port,
             admin: self.admin,
             health: self.health,
             hint: self.hint,
             drain: Duration::from_secs(self.drain),
-        }
+        })
     }
 }
 

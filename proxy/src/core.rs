@@ -27,7 +27,7 @@ use crate::{
     function::Functions,
     metrics::CoreMetrics,
     request_id::RequestIds,
-    upstream::{pool::Pool, resolve::Resolver},
+    upstream::{egress::Loopback, pool::Pool, resolve::Resolver},
 };
 
 /// What a core is made from.
@@ -36,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) functions: Functions,
     pub(crate) metrics: CoreMetrics,
     pub(crate) log: CoreLog,
+    pub(crate) loopback: Loopback,
 }
 
 /// What the connections of a core share.
@@ -60,7 +61,7 @@ impl Core {
             alarms: Alarms::default(),
             active: RefCell::new(arc_swap::Cache::new(parts.active)),
             pool: Pool::new(Rc::clone(&metrics)),
-            resolver: Resolver::of_system(),
+            resolver: Resolver::of_system().with_loopback(parts.loopback),
             functions: parts.functions,
             metrics,
             log: RefCell::new(Some(parts.log)),

@@ -24,6 +24,7 @@ use crate::{
     core::Parts,
     function::Functions,
     metrics::Metrics,
+    upstream::egress::Loopback,
 };
 
 /// A port that is open, or why it is not.
@@ -37,10 +38,42 @@ pub struct OpenPort {
     pub address: Result<SocketAddr, String>,
 }
 
+/// How cores listen and what they may reach, beside what the configuration says.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Threads, one for each core.
+    pub cores: usize,
+    /// Which port is bound for a listener.
+    pub ports: Ports,
+    /// Whether `url` backends on this machine are denied: what a cluster asks for.
+    pub deny_loopback: bool,
+}
+
+/// Which port is bound for a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ports {
+    /// The listener's own.
+    Own,
+    /// The listener's own; below 1024, which a container without rights can't bind, 10000 more.
+    Container,
+    /// Any free one.
+    Any,
+}
+
+impl Ports {
+    fn bound(self, port: u16) -> u16 {
+        match self {
+            Self::Container if port < 1024 => port + 10_000,
+            Self::Own | Self::Container => port,
+            Self::Any => 0,
+        }
+    }
+}
+
 /// The cores and the ports that are open on them.
 pub struct Listen {
     active: Arc<ArcSwap<Active>>,
-    any_port: bool,
+    which: Ports,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     threads: Vec<JoinHandle<()>>,
     open: BTreeMap<usize, OpenPort>,
@@ -49,27 +82,30 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Starts `cores` threads, without a port yet. With `any_port`, every port is a free one
-    /// instead of the one that its listener names.
+    /// Starts the cores' threads, without a port yet.
     ///
     /// # Errors
     /// When a core can't be started; those that were end again.
     pub fn start(
-        cores: usize,
-        any_port: bool,
+        terms: Terms,
         active: &Arc<ArcSwap<Active>>,
         functions: &Functions,
         metrics: &Metrics,
         log: &AccessLog,
     ) -> io::Result<Self> {
+        let loopback = match terms.deny_loopback {
+            true => Loopback::Denied,
+            false => Loopback::Allowed,
+        };
         let (mut commands, mut threads) = (Vec::new(), Vec::new());
-        for index in 0..cores {
+        for index in 0..terms.cores {
             let (sender, receiver) = mpsc::unbounded_channel();
             let parts = Parts {
                 active: Arc::clone(active),
                 functions: functions.clone(),
                 metrics: metrics.core(),
                 log: log.core(),
+                loopback,
             };
             threads.push(house::start(index, parts, receiver)?);
             commands.push(sender);
@@ -77,7 +113,7 @@ impl Listen {
         let active = Arc::clone(active);
         Ok(Self {
             active,
-            any_port,
+            which: terms.ports,
             commands,
             threads,
             open: BTreeMap::new(),
@@ -130,9 +166,7 @@ impl Listen {
 
     fn bind(&self, slot: usize, port: &Arc<Port>) -> Result<SocketAddr, String> {
         let mut wanted = port.key.socket();
-        if self.any_port {
-            wanted.set_port(0);
-        }
+        wanted.set_port(self.which.bound(wanted.port()));
         let failed = |error: io::Error| format!("{wanted}: {error}");
         let mut sockets = bind::bind(wanted, self.commands.len()).map_err(failed)?;
         let address = sockets[0].local_addr().map_err(failed)?;
@@ -184,6 +218,25 @@ impl Listen {
             if thread.join().is_err() {
                 tracing::error!("a core panicked");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_port_is_moved_up_in_a_container_alone() {
+        let rows = [
+            ("own", Ports::Own, 80, 80),
+            ("low", Ports::Container, 80, 10_080),
+            ("the last low one", Ports::Container, 1023, 11_023),
+            ("high", Ports::Container, 1024, 1024),
+            ("any", Ports::Any, 80, 0),
+        ];
+        for (name, ports, port, expected) in rows {
+            assert_eq!(ports.bound(port), expected, "{name}");
         }
     }
 }

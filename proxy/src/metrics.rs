@@ -9,6 +9,7 @@ mod family;
 mod histogram;
 mod kernel;
 mod scrape;
+mod snapshot;
 
 use std::{
     sync::{Arc, PoisonError},
@@ -20,10 +21,14 @@ use prometheus::{
 };
 use tollgate_snapshot::UnitKind;
 
-pub use self::cells::{CoreMetrics, Outcome, Protocol};
 use self::{
     cells::Cells,
     scrape::{Cores, Scrape},
+    snapshot::Seen,
+};
+pub use self::{
+    cells::{CoreMetrics, Outcome, Protocol},
+    snapshot::SnapshotSeen,
 };
 
 /// All metrics of this process.
@@ -92,6 +97,17 @@ impl Metrics {
     pub fn set_config_held(&self, count: usize) {
         self.config_held
             .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Shows what is known of the controller's snapshot, from now on.
+    ///
+    /// # Errors
+    /// When it is shown already.
+    pub fn show_snapshot(
+        &self,
+        facts: impl Fn() -> SnapshotSeen + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.registry.register(Box::new(Seen::new(facts)?))
     }
 
     /// Everything in the text format, version 0.0.4.

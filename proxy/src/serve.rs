@@ -1,21 +1,23 @@
-//! Standalone: a folder of manifests, served until told to stop.
+//! A folder of manifests or a controller's units, served until told to stop.
 //!
 //! In: options, and a channel on which being told to stop arrives. Out: open ports, and on stderr
 //! where they are and what is wrong. This file joins the parts and holds none of their logic:
 //!
 //! ```text
 //! directory ──changes──> compile ──units──> adopt ──> Active <── cores <── clients
-//!                                             └──processes──> functions <───┘
+//!                                  subscribe ─┘ └──processes──> functions <───┘
 //! ```
 
 mod announce;
+mod feed;
 mod source;
+mod subscription;
 mod view;
 
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -29,13 +31,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{source::Source, view::View};
+use self::{feed::Feed, view::View};
 use crate::{
     access_log::{AccessLog, Format},
     active::Active,
     admin::{self, Readiness, Site},
+    config::{last_good::Store, subscribe::Controller},
     function::Functions,
-    listen::{Listen, OpenPort},
+    listen::{Listen, OpenPort, Ports, Terms},
     metrics::Metrics,
 };
 
@@ -48,8 +51,8 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder of the manifests.
-    pub manifests: PathBuf,
+    /// Where the configuration comes from.
+    pub origin: Origin,
     /// Threads that serve, one for each core.
     pub cores: usize,
     /// Gives every listener a free port instead of its own.
@@ -62,6 +65,42 @@ pub struct Options {
     pub hint: Option<PathBuf>,
     /// Longest time that requests may take to finish at the end.
     pub drain: Duration,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A folder of manifests: standalone.
+    Folder(PathBuf),
+    /// A controller, and what is kept of what it said: in a cluster.
+    Controller {
+        /// Whom to dial.
+        controller: Controller,
+        /// What is kept.
+        store: Store,
+    },
+}
+
+impl Origin {
+    /// Where listeners without an address are bound.
+    fn home(&self) -> IpAddr {
+        match self {
+            Self::Folder(_) => Ipv4Addr::LOCALHOST.into(),
+            Self::Controller { .. } => Ipv4Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    fn terms(&self, options: &Options) -> Terms {
+        let (ports, deny_loopback) = match self {
+            Self::Folder(_) => (Ports::Own, false),
+            Self::Controller { .. } => (Ports::Container, true),
+        };
+        Terms {
+            cores: options.cores,
+            ports: if options.any_port { Ports::Any } else { ports },
+            deny_loopback,
+        }
+    }
 }
 
 /// Where the access log goes.
@@ -111,21 +150,15 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let log = AccessLog::start(log.format, log.out, metrics.access_log_dropped())
         .context("the access log's thread can't be started")?;
-    let active = Arc::new(ArcSwap::from_pointee(Active::default()));
+    let active = Arc::new(ArcSwap::from_pointee(Active::at(options.origin.home())));
     let functions = Functions::new(Handle::current());
     let view = View::new(Arc::clone(&active), functions.clone(), Arc::clone(&metrics));
     let readiness = Arc::new(Readiness::default());
 
-    let mut source = Source::open(&options.manifests, &active, &functions, view.clone())?;
-    let mut listen = Listen::start(
-        options.cores,
-        options.any_port,
-        &active,
-        &functions,
-        &metrics,
-        &log,
-    )
-    .context("a core can't be started")?;
+    let terms = options.origin.terms(&options);
+    let mut feed = Feed::open(options.origin, &active, &functions, &view, &metrics).await?;
+    let mut listen = Listen::start(terms, &active, &functions, &metrics, &log)
+        .context("a core can't be started")?;
     listen.follow();
 
     let site = Site {
@@ -138,35 +171,55 @@ pub async fn run(
 
     let mut ports = announce::Ports::default();
     ports.show(&listen, &view);
-    announce::operators(admin_at, health_at);
-    let reach = Reach {
-        ports: listen.ports().cloned().collect(),
-        admin: admin_at,
-        health: health_at,
-    };
-    // A caller that does not want to know has dropped the other end.
-    let _ = ready.send(reach);
+    introduce(ready, &listen, admin_at, health_at);
 
     loop {
         ports.show(&listen, &view);
         let unbound = listen.ports().any(|port| port.address.is_err());
-        if !unbound {
-            announce::once(&readiness, &active.load(), options.hint.as_deref());
+        if !unbound && feed.is_loaded() {
+            let active = active.load();
+            let served = feed.is_local().then_some(&**active);
+            announce::once(&readiness, served, options.hint.as_deref());
         }
         tokio::select! {
             _ = stop.recv() => break,
-            () = source.follow() => listen.follow(),
+            in_force = feed.follow() => {
+                listen.follow();
+                if let Some(in_force) = in_force {
+                    // Who asked may have ended meanwhile.
+                    let _ = in_force.send(());
+                }
+            }
             () = tokio::time::sleep(BIND_AGAIN), if unbound => listen.follow(),
         }
     }
 
     readiness.draining();
     tracing::info!("draining");
+    let feed = feed.stop();
     let ended = drain(listen, &functions, options.drain, &mut stop).await;
+    feed.await;
     if let Err(error) = log.stop(LOG_PATIENCE) {
         tracing::warn!("{error}");
     }
     Ok(ended)
+}
+
+/// Says where it can be reached.
+fn introduce(
+    ready: oneshot::Sender<Reach>,
+    listen: &Listen,
+    admin: SocketAddr,
+    health: SocketAddr,
+) {
+    announce::operators(admin, health);
+    let reach = Reach {
+        ports: listen.ports().cloned().collect(),
+        admin,
+        health,
+    };
+    // A caller that does not want to know has dropped the other end.
+    let _ = ready.send(reach);
 }
 
 /// The listeners for operators, which answer until they are aborted.

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tollgate_proxy::{
     access_log::Format,
-    serve::{self, Ended, LogTo, Options, Reach},
+    serve::{self, Ended, LogTo, Options, Origin, Reach},
 };
 
 use crate::{
@@ -64,7 +64,7 @@ impl Gateway {
         let (ready, is_ready) = oneshot::channel();
         let (stop, stopped) = mpsc::unbounded_channel();
         let options = Options {
-            manifests: folder.path().to_owned(),
+            origin: Origin::Folder(folder.path().to_owned()),
             cores: 1,
             any_port: true,
             admin: free(),

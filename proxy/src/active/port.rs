@@ -13,8 +13,16 @@ use tollgate_snapshot::{ObjectName, gateway};
 
 use super::{Unusable, hosts::Hosts};
 
-/// Where listeners without an address are bound standalone.
-const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Where listeners without an address are bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home(pub(super) IpAddr);
+
+impl Default for Home {
+    /// This machine alone: the standalone rule.
+    fn default() -> Self {
+        Self(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+}
 
 /// Identity of a port.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +81,7 @@ pub(crate) struct Limits {
 }
 
 impl ArmedGateway {
-    pub(super) fn arm(gateway: &gateway::Gateway) -> Result<Self, Unusable> {
+    pub(super) fn arm(gateway: &gateway::Gateway, home: Home) -> Result<Self, Unusable> {
         let cidr = |text: &String| {
             text.parse()
                 .map_err(|_| Unusable(format!("trusted network {text}: not a CIDR")))
@@ -83,7 +91,7 @@ impl ArmedGateway {
             listeners: gateway
                 .listeners
                 .iter()
-                .map(Listener::arm)
+                .map(|listener| Listener::arm(listener, home))
                 .collect::<Result<_, _>>()?,
             trusted: gateway
                 .trusted_cidrs
@@ -121,9 +129,9 @@ impl ArmedGateway {
 }
 
 impl Listener {
-    fn arm(listener: &gateway::Listener) -> Result<Self, Unusable> {
+    fn arm(listener: &gateway::Listener, home: Home) -> Result<Self, Unusable> {
         let address = match &listener.address {
-            None => DEFAULT_ADDRESS,
+            None => home.0,
             Some(text) => text.parse().map_err(|_| {
                 Unusable(format!(
                     "listener {}: address {text}: not an IP address",

@@ -54,6 +54,18 @@ impl Named {
         self.family(MetricType::GAUGE, metrics.collect())
     }
 
+    /// A gauge that is always 1 and says something with its labels; `None` makes no metric.
+    pub(super) fn info<const N: usize>(&self, values: Option<[String; N]>) -> MetricFamily {
+        let metrics = values.into_iter().map(|values| {
+            let mut gauge = Gauge::default();
+            gauge.set_value(1.0);
+            let mut metric = Metric::from_label(self.pairs(values));
+            metric.set_gauge(gauge);
+            metric
+        });
+        self.family(MetricType::GAUGE, metrics.collect())
+    }
+
     /// A histogram without labels.
     pub(super) fn histogram(&self, sum: &Sum) -> MetricFamily {
         let buckets = sum.cumulative().map(|(bound, count)| {

@@ -155,6 +155,35 @@ fn the_control_side_sets_its_own() {
     );
 }
 
+fn seen() -> SnapshotSeen {
+    SnapshotSeen {
+        connected: true,
+        snapshot: Some(("00ff".to_owned(), "disk", 7.5)),
+        refused: false,
+        persist_failed: true,
+    }
+}
+
+#[test]
+fn the_controllers_snapshot_is_shown_where_there_is_one() {
+    let metrics = Metrics::new("1.2.3").unwrap();
+    assert!(!metrics.encode().unwrap().contains("tollgate_snapshot"));
+    metrics.show_snapshot(seen).unwrap();
+    assert_scraped(
+        &metrics,
+        &[
+            "tollgate_controller_connected 1",
+            r#"tollgate_snapshot_info{root="00ff",source="disk"} 1"#,
+            "tollgate_snapshot_age_seconds 7.5",
+            "tollgate_snapshot_refused 0",
+            "tollgate_snapshot_persist_failed 1",
+        ],
+    );
+    let metrics = Metrics::new("1.2.3").unwrap();
+    metrics.show_snapshot(SnapshotSeen::default).unwrap();
+    assert_scraped(&metrics, &["tollgate_controller_connected 0"]);
+}
+
 /// `name | type | labels | meaning` as a row of the table in the document.
 fn row(family: &MetricFamily) -> String {
     let kind = format!("{:?}", family.get_field_type()).to_lowercase();
@@ -176,6 +205,7 @@ fn row(family: &MetricFamily) -> String {
 fn the_document_lists_what_is_scraped() {
     let metrics = Metrics::new("1.2.3").unwrap();
     metrics.core().request(&outcome());
+    metrics.show_snapshot(seen).unwrap();
     let scraped: BTreeSet<_> = metrics.registry.gather().iter().map(row).collect();
     let documented: BTreeSet<_> = DOC
         .lines()

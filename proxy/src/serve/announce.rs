@@ -64,13 +64,14 @@ pub(super) fn operators(admin: SocketAddr, health: SocketAddr) {
     eprintln!("health address={health}");
 }
 
-/// Says once, when every listener is open, that everything is up and what is served.
-pub(super) fn once(readiness: &Readiness, active: &Active, hint: Option<&Path>) {
+/// Says once, when every listener is open, that everything is up and, to a person at a terminal,
+/// what is served.
+pub(super) fn once(readiness: &Readiness, served: Option<&Active>, hint: Option<&Path>) {
     if readiness.state() != State::Starting {
         return;
     }
     readiness.ready();
-    eprint!("{}", routes(active));
+    eprint!("{}", served.map(routes).unwrap_or_default());
     eprintln!("ready");
     match hint.map(fs::read_to_string) {
         Some(Ok(text)) => eprintln!("\n{}", text.trim_end()),

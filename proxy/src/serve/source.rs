@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use serde_json::json;
 use tollgate_snapshot::{ObjectName, Payload, UnitChange, UnitId, UnitKind};
 
 use super::view::View;
@@ -46,6 +47,7 @@ impl Source {
         let (directory, scan) = Directory::open(dir)?;
         let lowering = Arc::<Mutex<Lowering>>::default();
         view.set_problems(problems(directory.shared(), Arc::clone(&lowering)));
+        view.set_source(|| json!({"from": "manifests"}));
         let mut source = Self {
             directory,
             lowering,

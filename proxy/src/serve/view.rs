@@ -22,10 +22,14 @@ pub(super) struct View {
     metrics: Arc<Metrics>,
     shown: Arc<Mutex<Shown>>,
     problems: Arc<OnceLock<Problems>>,
+    source: Arc<OnceLock<SourceView>>,
 }
 
 /// Says what is wrong now; asked for each document.
 type Problems = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Says where the units come from; asked for each document.
+type SourceView = Box<dyn Fn() -> Value + Send + Sync>;
 
 #[derive(Default)]
 struct Shown {
@@ -45,6 +49,7 @@ impl View {
             metrics,
             shown: Arc::default(),
             problems: Arc::default(),
+            source: Arc::default(),
         }
     }
 
@@ -59,6 +64,11 @@ impl View {
     /// Takes who knows what is wrong; the first one is kept.
     pub(super) fn set_problems(&self, problems: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         self.problems.get_or_init(|| Box::new(problems));
+    }
+
+    /// Takes who knows where the units come from; the first one is kept.
+    pub(super) fn set_source(&self, source: impl Fn() -> Value + Send + Sync + 'static) {
+        self.source.get_or_init(|| Box::new(source));
     }
 
     /// Takes in what became of a change of configuration.
@@ -101,6 +111,7 @@ impl View {
             .collect();
         json!({
             "root": active.root().to_string(),
+            "source": self.source.get().map(|source| source()).unwrap_or_default(),
             "listeners": listeners(&shown.ports),
             "units": units,
             "absent": absent,

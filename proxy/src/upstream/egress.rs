@@ -1,7 +1,8 @@
 //! Which addresses a `url` backend may reach: checked after name resolution, so that no name leads
 //! around it.
 //!
-//! In: an address. Out: whether it is denied. Loopback is allowed: this is the standalone rule.
+//! In: an address. Out: whether it is denied. Loopback is allowed standalone and denied in a
+//! cluster, where a proxy's own machine is nobody's upstream.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,9 +13,22 @@ const METADATA: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
 ];
 
+/// Whether a `url` backend may be on this machine.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Loopback {
+    /// It may: the standalone rule.
+    #[default]
+    Allowed,
+    /// It may not: the rule in a cluster.
+    Denied,
+}
+
 /// Whether requests may not be sent to `address`.
-pub(crate) fn denied(address: IpAddr) -> bool {
+pub(crate) fn denied(address: IpAddr, loopback: Loopback) -> bool {
     let address = embedded_v4(address).map_or(address, IpAddr::V4);
+    if address.is_loopback() {
+        return loopback == Loopback::Denied;
+    }
     if METADATA.contains(&address) || address.is_unspecified() || address.is_multicast() {
         return true;
     }
@@ -66,7 +80,25 @@ mod tests {
             ("public v6", "2001:db8::1", false),
         ];
         for (name, address, expected) in rows {
-            assert_eq!(denied(address.parse().unwrap()), expected, "{name}");
+            let denied = denied(address.parse().unwrap(), Loopback::Allowed);
+            assert_eq!(denied, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_denied_in_a_cluster_in_every_form() {
+        let rows = [
+            ("loopback", "127.0.0.1", true),
+            ("all of 127/8", "127.9.8.7", true),
+            ("loopback v6", "::1", true),
+            ("mapped loopback", "::ffff:127.0.0.1", true),
+            ("nat64 loopback", "64:ff9b::127.0.0.1", true),
+            ("metadata", "169.254.169.254", true),
+            ("private", "10.0.0.1", false),
+        ];
+        for (name, address, expected) in rows {
+            let denied = denied(address.parse().unwrap(), Loopback::Denied);
+            assert_eq!(denied, expected, "{name}");
         }
     }
 }

@@ -19,7 +19,7 @@ use std::{
 use tokio::task::spawn_local;
 
 use self::names::{Answer, Names};
-use super::egress;
+use super::egress::{self, Loopback};
 use crate::{active::rule::UrlHost, refusal::Reason};
 
 /// Longest time for a look-up.
@@ -30,6 +30,7 @@ type Found = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>>>>;
 
 /// The names that this core has resolved.
 pub(crate) struct Resolver {
+    loopback: Loopback,
     lookup: Box<dyn Fn(Arc<str>) -> Found>,
     names: Rc<RefCell<Names>>,
 }
@@ -48,9 +49,15 @@ impl Resolver {
     /// Resolves by other means.
     fn with(lookup: impl Fn(Arc<str>) -> Found + 'static) -> Self {
         Self {
+            loopback: Loopback::default(),
             lookup: Box::new(lookup),
             names: Rc::default(),
         }
+    }
+
+    /// The same, with another rule for addresses of this machine.
+    pub(crate) fn with_loopback(self, loopback: Loopback) -> Self {
+        Self { loopback, ..self }
     }
 
     /// The addresses of a host that may be reached.
@@ -63,7 +70,7 @@ impl Resolver {
             UrlHost::Ip(ip) => Rc::from([*ip]),
             UrlHost::Name(name) => self.ask(name).await.ok_or(Reason::UpstreamUnresolved)?,
         };
-        let allowed = ips.iter().filter(|ip| !egress::denied(**ip));
+        let allowed = ips.iter().filter(|ip| !egress::denied(**ip, self.loopback));
         let addresses: Vec<_> = allowed.map(|ip| SocketAddr::new(*ip, port)).collect();
         if addresses.is_empty() {
             Err(Reason::EgressDenied)
