@@ -32,6 +32,7 @@ mod push {
 use std::{
     convert::Infallible,
     pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -65,7 +66,8 @@ pub struct Subscriber {
     store: Store,
     adopter: Adopter,
     keeper: Keeper,
-    marks: Marks,
+    /// Shared with whoever says that the program is about to end; never locked while waiting.
+    marks: Arc<Mutex<Marks>>,
     gate: Gate,
     backoff: Backoff,
     holding: Holding,
@@ -108,7 +110,7 @@ impl Subscriber {
             adopter,
             keeper,
             gate: Gate::new(marks.rolled_back().to_vec()),
-            marks,
+            marks: Arc::new(Mutex::new(marks)),
             backoff: Backoff::default(),
             holding: Holding::default(),
             tells: false,
@@ -125,16 +127,16 @@ impl Subscriber {
     /// Follows the controller until told to stop; then what is run is kept. Told before that this
     /// program is about to end, it takes no end for a crash, and goes on.
     pub async fn run(mut self, about_to_end: oneshot::Receiver<()>, stop: oneshot::Receiver<()>) {
-        tokio::select! {
-            biased;
+        let marks = Arc::clone(&self.marks);
+        let told = async {
             // Whoever lets go of the other end wants an end, too.
-            _ = about_to_end => {}
-            _ = self.follow() => {}
-        }
-        self.marks.stop();
+            let _ = about_to_end.await;
+            lock(&marks).stop();
+            let _ = stop.await;
+        };
         tokio::select! {
             biased;
-            _ = stop => {}
+            () = told => {}
             _ = self.follow() => {}
         }
         self.keeper.stop().await;
@@ -198,7 +200,7 @@ impl Subscriber {
             unreadable,
         } = transaction.steps(&active, exceptions.keys());
         self.gate.adopted();
-        self.marks.forgive();
+        lock(&self.marks).forgive();
         if self.holding.root() != Some(root) {
             // Arming is ours, too: what can't be caught there is a crash.
             self.try_out(root);
@@ -220,7 +222,7 @@ impl Subscriber {
     }
 
     fn try_out(&mut self, root: Hash) {
-        self.marks.attempt(root);
+        lock(&self.marks).attempt(root);
         self.settles_at = Some(Instant::now() + PROBATION);
     }
 
@@ -258,7 +260,7 @@ impl Subscriber {
                 done = &mut wait => return done,
                 () = sleep_until(at.into()) => {
                     self.settles_at = None;
-                    self.marks.settle();
+                    lock(&self.marks).settle();
                 }
             }
         }
@@ -271,4 +273,9 @@ impl Subscriber {
             .snapshot
             .map(|snapshot| snapshot.source)
     }
+}
+
+/// Nothing that holds the lock panics half-way through a change.
+fn lock(marks: &Mutex<Marks>) -> MutexGuard<'_, Marks> {
+    marks.lock().unwrap_or_else(PoisonError::into_inner)
 }
