@@ -42,7 +42,7 @@ pub struct News {
     pub seen: Vec<(ObjectRef, Option<Seen>)>,
     /// All problems of the objects whose problems changed; none left: an empty list.
     pub problems: BTreeMap<ObjectRef, Vec<Problem>>,
-    /// Changes of the Services and EndpointSlices for which [`is_of_a_gateway`]; others are skipped.
+    /// Changes of Services and EndpointSlices for which [`is_of_a_gateway`]; others are skipped.
     pub endpoints: Vec<Change>,
     /// All that is held; `None`: as before.
     pub held: Option<Vec<Held>>,

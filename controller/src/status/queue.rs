@@ -1,8 +1,7 @@
 //! The queue of statuses to write: when each is due.
 //!
-//! In: objects and instants. Out: the objects that are due. An object is in it once at most, however
-//! often its status changes meanwhile, so the queue is never longer than there are objects. A write
-//! that failed makes its object wait, each time longer.
+//! In: objects and instants. Out: the objects that are due. An object is in it once at most. One
+//! whose write failed waits, each time longer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,8 +2,8 @@
 //!
 //! In: an object and the status that it is to have. Out: whether the API server took it, and else
 //! when to try again. It is a server-side apply to the status alone, so that conditions of others
-//! stay. It names the version that was judged, so that what is said of one object, or of one edit of
-//! it, never reaches another.
+//! stay. It names the version that was judged, so that what is said of one object, or of one edit
+//! of it, never reaches another.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What one proxy runs, as far as is known.
 //!
 //! In: what the proxy says of itself, and the sets that are remembered. Out: how it stands to one
-//! entry, and what differs when it says something else. Of a root hash that nobody remembers nothing
+//! entry, and what differs when it says something else. Of a root hash that nobody knows nothing
 //! is concluded: what was known before stands.
 
 use std::collections::BTreeSet;
