@@ -96,35 +96,35 @@ impl Drive {
         out: &Out,
     ) -> Result<std::convert::Infallible, Over> {
         let newest = self.sets.borrow_and_update().clone();
-        let mut session = Session::new(newest, Instant::now());
+        let mut session = Session::new(newest, now());
         // When the newest set came, and when the one under way did.
         let (mut came, mut under_way) = (None, None);
         loop {
-            if let Some(transaction) = session.next(Instant::now()) {
+            if let Some(transaction) = session.next(now()) {
                 under_way = came.take();
                 self.send(transaction, out).await?;
-                session.sent(Instant::now());
+                session.sent(now());
             }
             tokio::select! {
                 message = inbound.message() => {
-                    let now = Instant::now();
+                    let heard = now();
                     let message = message.map_err(unreadable)?.ok_or(Over::Gone)?;
                     // A message of the future.
                     let Some(message) = message.message else { continue };
-                    if let Some(took) = session.take(message, now)? {
+                    if let Some(took) = session.take(message, heard)? {
                         self.metrics.stream.verdicts.inc(took);
                         if let Some(came) = under_way.take() {
-                            let seconds = now.duration_since(came).as_secs_f64();
+                            let seconds = heard.duration_since(came).as_secs_f64();
                             self.metrics.stream.push_seconds.observe(seconds);
                         }
                     }
                     self.report(&session);
                 }
                 Ok(()) = self.sets.changed() => {
-                    came = Some(Instant::now());
+                    came = Some(now());
                     session.newest(self.sets.borrow_and_update().clone());
                 }
-                () = until(session.deadline()) => session.overdue(Instant::now())?,
+                () = until(session.deadline()) => session.overdue(now())?,
             }
         }
     }
@@ -193,6 +193,11 @@ impl Drive {
         }
         self.gate.leave();
     }
+}
+
+/// The clock of the timers: the session must not think otherwise than they do.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -243,7 +243,7 @@ impl Session {
         });
     }
 
-    /// The transaction to send now, if one may begin. After it is sent, [`Self::sent`] must be told.
+    /// The transaction to send now, if one may begin. Once it is sent, [`Self::sent`] must be told.
     pub(super) fn next(&mut self, now: Instant) -> Option<Transaction> {
         let newest = self.newest.as_ref()?;
         let due = match &self.state {

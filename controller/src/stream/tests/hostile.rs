@@ -182,9 +182,36 @@ async fn a_handshake_is_waited_for_no_longer_than_so_long() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_without_a_token_is_closed_soon() {
     let port = Port::open().await;
+    let began = tokio::time::Instant::now();
     let mut stranger = tls(&port, b"h2").await.unwrap();
+    // A preface and a SETTINGS frame: it goes as far as one can without a token.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    stranger.write_all(preface).await.unwrap();
     let mut answer = Vec::new();
-    // What is there to read is the server's own settings, and the end.
+    // The end is an abrupt one; what comes before it are the server's own settings.
     let _ = stranger.read_to_end(&mut answer).await;
-    assert!(answer.len() < 200);
+    assert!(answer.len() < 200, "{answer:?}");
+    let waited = began.elapsed();
+    assert!(
+        waited >= Duration::from_secs(15) && waited < Duration::from_secs(30),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_for_too_long_is_given_up() {
+    let port = Port::open().await;
+    port.publish("public", &[unit("large", &"x".repeat(4 << 20))]);
+    let mut slow = port.dial("public", "public-slow").await;
+    slow.say(Hello {
+        protocol: 1,
+        ..Hello::default()
+    })
+    .await;
+    port.until(|table| !table.is_empty()).await;
+    port.until(|table| table.is_empty()).await;
+    // It reads at last, and learns why; or finds its connection closed.
+    assert!(slow.ended().await.is_err());
+    let slow = crate::metrics::Refused::Slow;
+    assert_eq!(port.metrics.stream.refused.count(slow), 1);
 }
