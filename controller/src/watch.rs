@@ -47,6 +47,8 @@ const BATCH: usize = 4096;
 pub struct Seen {
     /// Its UID.
     pub uid: String,
+    /// Its resourceVersion: with another one it is another object, or has been edited.
+    pub resource_version: String,
     /// Its generation.
     pub generation: i64,
     /// Its status, as the API server has it.

@@ -38,6 +38,8 @@ pub(super) type Dirty = BTreeSet<ObjectRef>;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) uid: String,
+    /// The version that is judged, and the only one that may be written over.
+    pub(super) resource_version: String,
     pub(super) generation: i64,
     /// The status that it has, as far as is known.
     pub(super) report: Option<Report>,
@@ -154,12 +156,26 @@ impl Ledger {
         self.objects.get(object)
     }
 
-    /// Notes the status that the object with this UID has now.
-    pub(super) fn wrote(&mut self, object: &ObjectRef, uid: &str, report: Report) {
+    /// Notes that a status was written over the version `over`, which made it `version`. Whatever
+    /// was heard of the object meanwhile is newer, or will be followed by what is.
+    pub(super) fn wrote(
+        &mut self,
+        object: &ObjectRef,
+        over: &str,
+        version: String,
+        report: Report,
+    ) {
         let known = self.objects.get_mut(object);
-        if let Some(known) = known.filter(|known| known.uid == uid) {
+        if let Some(known) = known.filter(|known| known.resource_version == over) {
+            known.resource_version = version;
             known.report = Some(report);
         }
+    }
+
+    /// Whether an object is known in this version.
+    pub(super) fn is_known_as(&self, object: &ObjectRef, version: &str) -> bool {
+        let known = self.objects.get(object);
+        known.is_some_and(|known| known.resource_version == version)
     }
 
     /// Judges an object; `None`: it has no status, or has gone.
@@ -209,6 +225,7 @@ impl Ledger {
         }
         let known = Known {
             uid: seen.uid,
+            resource_version: seen.resource_version,
             generation: seen.generation,
             report: Report::read(object.kind, &seen.status),
             gateways: seen.gateways,

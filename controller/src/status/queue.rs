@@ -70,8 +70,8 @@ impl Queue {
         Some(object)
     }
 
-    /// Notes that a write went well.
-    pub(super) fn succeeded(&mut self, object: &ObjectRef) {
+    /// Lets an object wait no longer for writes that failed.
+    pub(super) fn forgive(&mut self, object: &ObjectRef) {
         self.failed.remove(object);
     }
 
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(waits[..3], [FIRST, FIRST * 2, FIRST * 4]);
         assert!(waits.is_sorted());
         assert_eq!(waits[19], LONGEST);
-        queue.succeeded(&route("a"));
+        queue.forgive(&route("a"));
         queue.put(&route("a"), start, millis(0));
         assert_eq!(queue.next_due(), Some(start));
     }

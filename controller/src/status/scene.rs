@@ -21,6 +21,8 @@ pub(super) struct Scene {
     publisher: Publisher,
     pub(super) snapshots: Snapshots,
     pub(super) proxies: Proxies,
+    /// How many objects were written.
+    versions: u32,
 }
 
 pub(super) fn object(kind: Kind, name: &str) -> ObjectRef {
@@ -40,6 +42,7 @@ impl Scene {
             publisher: Publisher::new(snapshots.clone()),
             snapshots,
             proxies: Proxies::default(),
+            versions: 0,
         }
     }
 
@@ -50,8 +53,10 @@ impl Scene {
         let named = manifest["spec"]["gateways"].as_array();
         let named = named.into_iter().flatten();
         let named = named.map(|at| ObjectName::new("shop", at["name"].as_str().unwrap()));
+        self.versions += 1;
         let seen = Seen {
             uid: format!("uid-{name}"),
+            resource_version: self.versions.to_string(),
             generation,
             status,
             gateways: named.collect(),

@@ -2,8 +2,8 @@
 //!
 //! In: an object and the status that it is to have. Out: whether the API server took it, and else
 //! when to try again. It is a server-side apply to the status alone, so that conditions of others
-//! stay, and it names the UID, so that the status of an object never reaches a later one of the same
-//! name.
+//! stay. It names the version that was judged, so that what is said of one object, or of one edit of
+//! it, never reaches another.
 
 use std::time::Duration;
 
@@ -27,17 +27,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(super) enum NotWritten {
     /// There is no such object any more.
     Gone,
+    /// It is not the version that was judged.
+    Stale,
     /// To be tried again, not before the API server asks to.
     Later(Option<Duration>),
 }
 
-/// Writes the status of the object that has this UID.
+/// Writes a status over this version of an object; says which version that makes.
 pub(super) async fn write(
     client: Client,
     object: &ObjectRef,
-    uid: &str,
+    version: &str,
     status: Value,
-) -> Result<(), NotWritten> {
+) -> Result<String, NotWritten> {
     let Some(resource) = resource(object.kind) else {
         return Err(NotWritten::Gone);
     };
@@ -45,14 +47,15 @@ pub(super) async fn write(
     let apply = json!({
         "apiVersion": &resource.api_version,
         "kind": &resource.kind,
-        "metadata": {"name": name, "namespace": namespace, "uid": uid},
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
         "status": status,
     });
     let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
     let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&apply));
     match timeout(LONGEST, api.patch_status(name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(written)) => Ok(written.metadata.resource_version.unwrap_or_default()),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(NotWritten::Gone),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(NotWritten::Stale),
         Ok(Err(error)) => {
             tracing::warn!(%object, %error, "a status can't be written");
             Err(NotWritten::Later(asked(&error)))

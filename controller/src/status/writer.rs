@@ -45,11 +45,12 @@ type Table = OrdMap<PodUid, Arc<Proxy>>;
 #[derive(Debug)]
 struct Written {
     object: ObjectRef,
-    uid: String,
+    /// The version that it was written over.
+    over: String,
     report: Report,
     /// What to tell of it, if it went well.
     told: Option<Transition>,
-    result: Result<(), NotWritten>,
+    result: Result<String, NotWritten>,
 }
 
 /// The task.
@@ -107,6 +108,9 @@ impl Writer {
                         return;
                     }
                     for news in taken.drain(..) {
+                        for (object, _) in &news.seen {
+                            self.queue.forgive(object);
+                        }
                         let dirty = self.ledger.take_news(news, Instant::now());
                         self.consider_all(dirty);
                     }
@@ -209,14 +213,14 @@ impl Writer {
         let Ok(status) = report.to_status(object.kind) else {
             return;
         };
-        let (client, uid) = (self.client.clone(), known.uid.clone());
+        let (client, over) = (self.client.clone(), known.resource_version.clone());
         let told = transition::of(&object, known, &report);
         self.writing.insert(object.clone());
         self.writes.spawn(async move {
-            let result = write::write(client, &object, &uid, status).await;
+            let result = write::write(client, &object, &over, status).await;
             Written {
                 object,
-                uid,
+                over,
                 report,
                 told,
                 result,
@@ -228,21 +232,28 @@ impl Writer {
     fn settle(&mut self, written: Written) {
         let Written {
             object,
-            uid,
+            over,
             report,
             told,
             result,
         } = written;
         self.writing.remove(&object);
         match result {
-            Ok(()) => {
+            Ok(version) => {
                 self.ailing = false;
-                self.queue.succeeded(&object);
+                self.queue.forgive(&object);
                 self.metrics.written.inc();
-                self.ledger.wrote(&object, &uid, report);
+                self.ledger.wrote(&object, &over, version, report);
                 self.tell(told);
             }
             Err(NotWritten::Gone) => return,
+            // What is there now will be heard of, if it has not been yet.
+            Err(NotWritten::Stale) => {
+                if self.ledger.is_known_as(&object, &over) {
+                    self.queue
+                        .failed(&object, Instant::now(), None, fastrand::f64());
+                }
+            }
             Err(NotWritten::Later(at_least)) => {
                 self.ailing = true;
                 self.metrics.failed.inc();

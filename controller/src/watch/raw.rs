@@ -145,6 +145,7 @@ impl Raw {
         };
         Seen {
             uid: self.meta.uid.clone().unwrap_or_default(),
+            resource_version: self.version().to_owned(),
             generation: self.meta.generation.unwrap_or_default(),
             status: fields.remove("status").unwrap_or_default(),
             gateways,

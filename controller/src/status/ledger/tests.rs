@@ -367,7 +367,15 @@ fn a_condition_keeps_its_time_until_its_status_turns() {
     let (early, late) = (Timestamp::from_second(10), Timestamp::from_second(20));
     let orders = object(Kind::ApiRoute, "orders");
     let before = case.ledger.judge(&orders, early.unwrap()).unwrap().report;
-    case.ledger.wrote(&orders, "uid-orders", before.clone());
+    let version = case
+        .ledger
+        .object(&orders)
+        .unwrap()
+        .resource_version
+        .clone();
+    case.ledger
+        .wrote(&orders, &version, "next".to_owned(), before.clone());
+    assert!(case.ledger.is_known_as(&orders, "next"));
     let same = case
         .ledger
         .judge(&orders, late.clone().unwrap())
@@ -426,7 +434,8 @@ fn an_object_that_comes_back_starts_without_a_status() {
     assert!(case.ledger.judge(&orders, Timestamp::UNIX_EPOCH).is_none());
     case.put(&route("orders", &["public"], 200), 1);
     // A write to the one before ends only now.
-    case.ledger.wrote(&orders, "another uid", report);
+    case.ledger
+        .wrote(&orders, "an older version", "next".to_owned(), report);
     assert!(case.ledger.object(&orders).unwrap().report.is_none());
 }
 
