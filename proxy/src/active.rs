@@ -9,7 +9,9 @@ pub(crate) mod hosts;
 mod literals;
 pub(crate) mod port;
 pub(crate) mod rule;
+mod shards;
 pub(crate) mod table;
+mod tail;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 

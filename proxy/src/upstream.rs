@@ -8,4 +8,5 @@
 pub(crate) mod body;
 pub(crate) mod egress;
 pub(crate) mod pool;
+mod relay;
 pub(crate) mod resolve;

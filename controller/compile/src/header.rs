@@ -6,7 +6,7 @@
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
-use tollgate_snapshot::header::HOP_BY_HOP;
+use tollgate_snapshot::header::is_hop_by_hop;
 
 /// Why a header field is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +51,7 @@ pub(crate) fn answered_name(text: &str) -> Result<String, InvalidHeader> {
 
 fn name(text: &str) -> Result<String, InvalidHeader> {
     let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| InvalidHeader::Name)?;
-    if HOP_BY_HOP.contains(&name.as_str()) {
+    if is_hop_by_hop(name.as_str()) {
         return Err(InvalidHeader::HopByHop);
     }
     Ok(name.as_str().to_owned())

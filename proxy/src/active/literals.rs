@@ -3,14 +3,14 @@
 //! In: a segment's text. Out: its node. Most nodes have one literal or none, and a few have
 //! thousands: a hash map sets aside half a KiB for its first entry, so it is only made where there
 //! are several. Among thousands of routes a look-up's time is that of fetching memory: a text is
-//! compared where it stands, and a single literal is part of its node.
+//! compared where it stands.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::table::{Map, Node};
+use super::{shards::Shards, table::Node};
 
 /// Most entries that are looked through one by one.
 const FEW_MAX: usize = 8;
@@ -21,7 +21,7 @@ pub(super) enum Literals {
     /// At most [`FEW_MAX`], in no order.
     Few(SmallVec<[(SmolStr, Arc<Node>); 1]>),
     /// More; it stays a map when entries go.
-    Many(Map<SmolStr, Arc<Node>>),
+    Many(Shards),
 }
 
 impl Default for Literals {
@@ -64,7 +64,7 @@ impl Literals {
             && few.len() == FEW_MAX
             && few.iter().all(|(own, _)| own != text)
         {
-            *self = Self::Many(std::mem::take(few).into_iter().collect());
+            *self = Self::Many(Shards::of(std::mem::take(few)));
         }
         match self {
             Self::Few(few) => {
@@ -75,7 +75,7 @@ impl Literals {
                 });
                 &mut few[at].1
             }
-            Self::Many(many) => many.entry(text.into()).or_default(),
+            Self::Many(many) => many.entry(text),
         }
     }
 
@@ -83,27 +83,28 @@ impl Literals {
     pub(super) fn remove(&mut self, text: &str) {
         match self {
             Self::Few(few) => few.retain(|(own, _)| own != text),
-            Self::Many(many) => drop(many.remove(text)),
+            Self::Many(many) => many.remove(text),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn every_literal_has_its_own_node_however_many_there_are() {
         let mut literals = Literals::default();
-        let texts: Vec<_> = (0..3 * FEW_MAX).map(|n| n.to_string()).collect();
+        let texts: Vec<_> = (0..500 * FEW_MAX).map(|n| n.to_string()).collect();
         for text in &texts {
             let added = Arc::clone(literals.entry(text));
             assert!(Arc::ptr_eq(literals.entry(text), &added), "{text}");
         }
         let nodes: Vec<_> = texts.iter().map(|t| literals.get(t).unwrap()).collect();
-        for (at, node) in nodes.iter().enumerate() {
-            assert!(!nodes[..at].iter().any(|other| Arc::ptr_eq(other, node)));
-        }
+        let different: HashSet<_> = nodes.iter().map(|node| Arc::as_ptr(node)).collect();
+        assert_eq!(different.len(), texts.len());
         for text in &texts {
             assert!(!literals.is_empty());
             literals.remove(text);

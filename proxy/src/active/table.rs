@@ -8,7 +8,7 @@
 //! Nodes are shared by `Arc`: changing a copy of a table copies the nodes from its root to the
 //! change, and the table that requests are reading stays as it is.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, mem, sync::Arc};
 
 use http::{HeaderMap, HeaderName, Method};
 use smallvec::SmallVec;
@@ -17,7 +17,7 @@ use tollgate_snapshot::{
     route::{Match, Segment},
 };
 
-use super::{Unusable, literals::Literals, rule::Rule};
+use super::{Unusable, literals::Literals, rule::Rule, tail::Tail};
 
 /// A hash map that is cheap to copy.
 pub(super) type Map<K, V> =
@@ -44,9 +44,7 @@ pub(super) struct Rank {
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(super) rank: Rank,
-    pub(super) method: Option<Method>,
-    pub(super) headers: Vec<(HeaderName, Box<[u8]>)>,
-    pub(super) query: Vec<(Box<str>, Box<str>)>,
+    test: Test,
     /// The template below the base path, as its author wrote it.
     pub(crate) template: Box<str>,
     /// The template with the base path.
@@ -55,6 +53,14 @@ pub(crate) struct Candidate {
     pub(crate) listener: Arc<str>,
     /// The rule.
     pub(crate) rule: Arc<Rule>,
+}
+
+/// What a match asks of a request beside its path; in one place, because it is read for each.
+#[derive(Debug)]
+struct Test {
+    method: Option<Method>,
+    headers: Box<[(HeaderName, Box<[u8]>)]>,
+    query: Box<[(Box<str>, Box<str>)]>,
 }
 
 /// What matching looks at beside the path.
@@ -89,16 +95,20 @@ impl Candidate {
                 route: rule.object.clone(),
                 position,
             },
-            method: method.map_err(|_| unusable("method"))?,
-            headers: headers.map_err(|_| unusable("header name"))?,
-            query: matched.query.iter().map(boxed).collect(),
+            test: Test {
+                method: method.map_err(|_| unusable("method"))?,
+                headers: headers.map_err(|_| unusable("header name"))?,
+                query: matched.query.iter().map(boxed).collect(),
+            },
             template: matched.path.as_str().into(),
             segments: matched.segments.as_slice().into(),
             listener: Arc::clone(listener),
             rule: Arc::clone(rule),
         })
     }
+}
 
+impl Test {
     fn fits(&self, head: Head<'_>, method: &Method) -> bool {
         self.method.as_ref().is_none_or(|own| own == method) && self.conditions_fit(head)
     }
@@ -130,43 +140,135 @@ fn decodes_to(raw: &str, expected: &str) -> bool {
 }
 
 /// The matches of templates that end at the same place, best first; most often one.
-type Candidates = SmallVec<[Arc<Candidate>; 1]>;
+pub(super) type Candidates = SmallVec<[Arc<Candidate>; 1]>;
 
 /// A node: what follows the segments that lead to it.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// One template, or none yet.
+    Tail(Tail),
+    /// Several. Boxed, to keep the many nodes of the other form small.
+    Fork(Box<Fork>),
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self::Tail(Tail::default())
+    }
+}
+
+impl Node {
+    /// Adds a match at its template's place.
+    pub(super) fn insert(&mut self, candidate: Arc<Candidate>) {
+        self.add(0, candidate);
+    }
+
+    /// Adds a match whose first `depth` segments lead here. A fork stays one when matches go.
+    fn add(&mut self, depth: usize, candidate: Arc<Candidate>) {
+        match self {
+            Self::Fork(fork) => fork.add(depth, candidate),
+            Self::Tail(tail) => {
+                let segments = &candidate.segments[depth..];
+                if tail.candidates.is_empty() {
+                    *tail = Tail::of(segments);
+                }
+                if tail.is_of(segments) {
+                    return rank_in(&mut tail.candidates, candidate);
+                }
+                let mut fork = Box::<Fork>::default();
+                for other in mem::take(&mut tail.candidates) {
+                    fork.add(depth, other);
+                }
+                fork.add(depth, candidate);
+                *self = Self::Fork(fork);
+            }
+        }
+    }
+
+    /// Takes away the matches of a route that end at a template's place.
+    pub(super) fn remove(&mut self, segments: &[Segment], route: &ObjectName) {
+        match self {
+            Self::Fork(fork) => fork.remove(segments, route),
+            Self::Tail(tail) if tail.is_of(segments) => drop_route(&mut tail.candidates, route),
+            Self::Tail(_) => {}
+        }
+    }
+
+    /// Whether nothing ends at or below this node.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Fork(fork) => fork.is_empty(),
+            Self::Tail(tail) => tail.candidates.is_empty(),
+        }
+    }
+
+    /// The match that takes a request for the canonical `path`.
+    pub(crate) fn find(&self, path: &str, head: Head<'_>) -> Option<&Arc<Candidate>> {
+        self.descend(segments_of(path), head)
+    }
+
+    fn descend(&self, rest: Option<&str>, head: Head<'_>) -> Option<&Arc<Candidate>> {
+        match self {
+            Self::Fork(fork) => fork.descend(rest, head),
+            Self::Tail(tail) if tail.fits(rest) => pick(&tail.candidates, head),
+            Self::Tail(_) => None,
+        }
+    }
+
+    /// The methods that rules name for a path that none of them takes; empty when no template fits,
+    /// or when one fits whose method is the request's: then something else is missing.
+    pub(crate) fn allowed(&self, path: &str, head: Head<'_>) -> BTreeSet<&str> {
+        let mut fitting = Vec::new();
+        self.collect(segments_of(path), &mut fitting);
+        let mut methods = BTreeSet::new();
+        for candidate in fitting {
+            match &candidate.test.method {
+                Some(method) if !answers(method, head.method) => methods.insert(method.as_str()),
+                Some(_) | None => return BTreeSet::new(),
+            };
+        }
+        if methods.contains("GET") {
+            methods.insert("HEAD");
+        }
+        methods
+    }
+
+    fn collect<'a>(&'a self, rest: Option<&str>, into: &mut Vec<&'a Candidate>) {
+        match self {
+            Self::Fork(fork) => fork.collect(rest, into),
+            Self::Tail(tail) if tail.fits(rest) => {
+                into.extend(tail.candidates.iter().map(|c| &**c));
+            }
+            Self::Tail(_) => {}
+        }
+    }
+}
+
+/// A node that leads to several templates.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Node {
+pub(crate) struct Fork {
     literals: Literals,
-    param: Option<Arc<Self>>,
+    param: Option<Arc<Node>>,
     /// Templates that end here.
     here: Candidates,
     /// Templates that end here with `{rest+}`.
     rest: Candidates,
 }
 
-impl Node {
-    /// Adds a match at its template's place.
-    pub(super) fn insert(&mut self, candidate: Arc<Candidate>) {
-        let segments = Arc::clone(&candidate);
-        let list = self.place(&segments.segments);
-        let at = list.partition_point(|other| other.rank <= candidate.rank);
-        list.insert(at, candidate);
-    }
-
-    fn place(&mut self, segments: &[Segment]) -> &mut Candidates {
-        let Some((first, after)) = segments.split_first() else {
-            return &mut self.here;
+impl Fork {
+    fn add(&mut self, depth: usize, candidate: Arc<Candidate>) {
+        let child = match candidate.segments.get(depth) {
+            None => return rank_in(&mut self.here, candidate),
+            Some(Segment::Rest(_)) => return rank_in(&mut self.rest, candidate),
+            Some(Segment::Literal(text)) => self.literals.entry(text),
+            Some(Segment::Param(_)) => self.param.get_or_insert_default(),
         };
-        match first {
-            Segment::Literal(text) => Arc::make_mut(self.literals.entry(text)).place(after),
-            Segment::Param(_) => Arc::make_mut(self.param.get_or_insert_default()).place(after),
-            Segment::Rest(_) => &mut self.rest,
-        }
+        Arc::make_mut(child).add(depth + 1, candidate);
     }
 
-    /// Takes away the matches of a route that end at a template's place.
-    pub(super) fn remove(&mut self, segments: &[Segment], route: &ObjectName) {
+    fn remove(&mut self, segments: &[Segment], route: &ObjectName) {
         let Some((first, after)) = segments.split_first() else {
-            return self.here.retain(|c| c.rank.route != *route);
+            return drop_route(&mut self.here, route);
         };
         match first {
             Segment::Literal(text) => {
@@ -185,21 +287,15 @@ impl Node {
                     self.param = None;
                 }
             }
-            Segment::Rest(_) => self.rest.retain(|c| c.rank.route != *route),
+            Segment::Rest(_) => drop_route(&mut self.rest, route),
         }
     }
 
-    /// Whether nothing ends at or below this node.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.here.is_empty()
             && self.rest.is_empty()
             && self.param.is_none()
             && self.literals.is_empty()
-    }
-
-    /// The match that takes a request for the canonical `path`.
-    pub(crate) fn find(&self, path: &str, head: Head<'_>) -> Option<&Arc<Candidate>> {
-        self.descend(segments_of(path), head)
     }
 
     /// Literals before `{param}` before `{rest+}`; what does not fit is a dead end and the search
@@ -222,24 +318,6 @@ impl Node {
             .or_else(|| pick(&self.rest, head))
     }
 
-    /// The methods that rules name for a path that none of them takes; empty when no template fits,
-    /// or when one fits whose method is the request's: then something else is missing.
-    pub(crate) fn allowed(&self, path: &str, head: Head<'_>) -> BTreeSet<&str> {
-        let mut fitting = Vec::new();
-        self.collect(segments_of(path), &mut fitting);
-        let mut methods = BTreeSet::new();
-        for candidate in fitting {
-            match &candidate.method {
-                Some(method) if !answers(method, head.method) => methods.insert(method.as_str()),
-                Some(_) | None => return BTreeSet::new(),
-            };
-        }
-        if methods.contains("GET") {
-            methods.insert("HEAD");
-        }
-        methods
-    }
-
     fn collect<'a>(&'a self, rest: Option<&str>, into: &mut Vec<&'a Candidate>) {
         let Some(rest) = rest else {
             return into.extend(self.here.iter().map(|c| &**c));
@@ -252,6 +330,16 @@ impl Node {
     }
 }
 
+/// Adds a match to those of its template; of equals, the one that came first stays first.
+fn rank_in(candidates: &mut Candidates, candidate: Arc<Candidate>) {
+    let at = candidates.partition_point(|other| other.rank <= candidate.rank);
+    candidates.insert(at, candidate);
+}
+
+fn drop_route(candidates: &mut Candidates, route: &ObjectName) {
+    candidates.retain(|candidate| candidate.rank.route != *route);
+}
+
 /// Whether a rule for `named` takes a request with `method`.
 fn answers(named: &Method, method: &Method) -> bool {
     named == method || (method == Method::HEAD && named == Method::GET)
@@ -259,10 +347,14 @@ fn answers(named: &Method, method: &Method) -> bool {
 
 /// The first that fits. HEAD is answered by a match for GET when none here names HEAD.
 fn pick<'a>(candidates: &'a Candidates, head: Head<'_>) -> Option<&'a Arc<Candidate>> {
-    if head.method == Method::HEAD && !candidates.iter().any(|c| c.method == Some(Method::HEAD)) {
-        return candidates.iter().find(|c| c.fits(head, &Method::GET));
+    if head.method == Method::HEAD
+        && !candidates
+            .iter()
+            .any(|c| c.test.method == Some(Method::HEAD))
+    {
+        return candidates.iter().find(|c| c.test.fits(head, &Method::GET));
     }
-    candidates.iter().find(|c| c.fits(head, head.method))
+    candidates.iter().find(|c| c.test.fits(head, head.method))
 }
 
 /// What follows the first slash of a path, without a trailing slash; none for the root.
@@ -272,7 +364,8 @@ fn segments_of(path: &str) -> Option<&str> {
     (!inner.is_empty()).then_some(inner)
 }
 
-fn split_segment(rest: &str) -> (&str, Option<&str>) {
+/// The first segment of what is left of a path, and what follows it.
+pub(super) fn split_segment(rest: &str) -> (&str, Option<&str>) {
     match rest.split_once('/') {
         Some((segment, after)) => (segment, Some(after)),
         None => (rest, None),
@@ -282,7 +375,7 @@ fn split_segment(rest: &str) -> (&str, Option<&str>) {
 impl Candidate {
     /// The method that the match names.
     pub(crate) fn method(&self) -> Option<&str> {
-        self.method.as_ref().map(Method::as_str)
+        self.test.method.as_ref().map(Method::as_str)
     }
 
     /// The parameters of the template and the raw text that each took of the canonical `path`.

@@ -6,7 +6,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     future::poll_fn,
     pin::Pin,
     task::{Poll, Waker},
@@ -18,8 +17,17 @@ use super::Core;
 /// Whom to wake when.
 #[derive(Default)]
 pub(crate) struct Alarms {
-    next: Cell<u64>,
-    set: RefCell<HashMap<u64, (Instant, Waker), foldhash::fast::RandomState>>,
+    slots: RefCell<Vec<Slot>>,
+    /// Places of the slots without an alarm.
+    free: RefCell<Vec<u32>>,
+}
+
+/// A place for an alarm.
+#[derive(Default)]
+struct Slot {
+    /// How many alarms it has had: an alarm's id is of no use to a later one's place.
+    turn: u32,
+    set: Option<(Instant, Waker)>,
 }
 
 /// Time ran out.
@@ -27,16 +35,23 @@ pub(crate) struct Alarms {
 pub(crate) struct Elapsed;
 
 impl Alarms {
-    /// Sets an alarm.
+    /// Sets an alarm. Its id is its place and the place's turn.
     fn add(&self, due: Instant, waker: Waker) -> u64 {
-        let id = self.next.replace(self.next.get() + 1);
-        self.set.borrow_mut().insert(id, (due, waker));
-        id
+        let mut slots = self.slots.borrow_mut();
+        let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            slots.push(Slot::default());
+            (slots.len() - 1) as u32
+        });
+        let slot = &mut slots[place as usize];
+        slot.set = Some((due, waker));
+        u64::from(slot.turn) << 32 | u64::from(place)
     }
 
     /// Sees to it that the alarm wakes this waker.
     fn keep(&self, id: u64, waker: &Waker) {
-        if let Some((_, own)) = self.set.borrow_mut().get_mut(&id)
+        if let Some(slot) = self.slots.borrow_mut().get_mut(id as u32 as usize)
+            && slot.turn == (id >> 32) as u32
+            && let Some((_, own)) = &mut slot.set
             && !own.will_wake(waker)
         {
             own.clone_from(waker);
@@ -44,18 +59,28 @@ impl Alarms {
     }
 
     pub(crate) fn cancel(&self, id: u64) {
-        self.set.borrow_mut().remove(&id);
+        let place = id as u32;
+        if let Some(slot) = self.slots.borrow_mut().get_mut(place as usize)
+            && slot.turn == (id >> 32) as u32
+        {
+            self.empty(slot, place);
+        }
+    }
+
+    fn empty(&self, slot: &mut Slot, place: u32) {
+        slot.set = None;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.free.borrow_mut().push(place);
     }
 
     /// Wakes those whose time has come.
     pub(crate) fn ring(&self, now: Instant) {
-        self.set.borrow_mut().retain(|_, (due, waker)| {
-            let waits = now < *due;
-            if !waits {
-                waker.wake_by_ref();
+        for (place, slot) in self.slots.borrow_mut().iter_mut().enumerate() {
+            if let Some((_, waker)) = slot.set.take_if(|(due, _)| now >= *due) {
+                waker.wake();
+                self.empty(slot, place as u32);
             }
-            waits
-        });
+        }
     }
 }
 
@@ -84,4 +109,49 @@ pub(crate) async fn until<F: Future>(
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+        task::Wake,
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_alarm_rings_once_and_a_cancelled_one_never() {
+        let (alarms, now) = (Alarms::default(), Instant::now());
+        let late = now + Duration::from_secs(1);
+        let count = Arc::new(Count::default());
+        let waker = || Waker::from(Arc::clone(&count));
+        let (soon, cancelled) = (alarms.add(now, waker()), alarms.add(now, waker()));
+        alarms.add(late, waker());
+        alarms.cancel(cancelled);
+        for (name, at, expected) in [("due", now, 1), ("again", now, 1), ("late", late, 2)] {
+            alarms.ring(at);
+            assert_eq!(count.0.load(Relaxed), expected, "{name}");
+        }
+        // The place of the first has another alarm now, which the first's id must not touch.
+        let places: Vec<_> = (0..3).map(|_| alarms.add(late, waker())).collect();
+        alarms.cancel(soon);
+        alarms.cancel(cancelled);
+        alarms.ring(late);
+        assert_eq!(count.0.load(Relaxed), 5, "{places:?}");
+    }
 }

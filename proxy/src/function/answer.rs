@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
-use tollgate_snapshot::header::HOP_BY_HOP;
+use tollgate_snapshot::header::is_hop_by_hop;
 
 /// Why a function's answer can't be sent to a client.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -113,7 +113,7 @@ fn headers(fields: Value) -> Result<HeaderMap, MalformedAnswer> {
 /// Whether the gateway writes the field itself: it concerns the connection, or follows from the
 /// body.
 fn is_ours(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(&name.as_str()) || *name == header::CONTENT_LENGTH
+    is_hop_by_hop(name.as_str()) || *name == header::CONTENT_LENGTH
 }
 
 /// A header value. One with a line break or another control byte would write header fields of its

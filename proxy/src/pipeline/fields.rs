@@ -4,7 +4,8 @@
 //! In: the fields of a request or an answer. Out: the same, changed in place.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tollgate_snapshot::header::HOP_BY_HOP;
+use smallvec::SmallVec;
+use tollgate_snapshot::header::is_hop_by_hop;
 
 /// Chain of clients and proxies.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,10 +32,11 @@ enum Fate {
 
 fn fate(name: &HeaderName) -> Fate {
     match name.as_str() {
-        text if HOP_BY_HOP.contains(&text) => Fate::Hop,
+        text if is_hop_by_hop(text) => Fate::Hop,
         "forwarded" | "x-real-ip" | "x-request-id" => Fate::Identity,
         text if text.starts_with("x-forwarded-") => Fate::Identity,
-        text if text.contains('_') && is_twin(text) => Fate::Twin,
+        // Ours all begin with an x.
+        text if text.starts_with('x') && text.contains('_') && is_twin(text) => Fate::Twin,
         _ => Fate::Keep,
     }
 }
@@ -50,52 +52,55 @@ fn is_twin(name: &str) -> bool {
 /// Takes out of a request what is not to be forwarded. Names that `Connection` lists go, too, but
 /// never those that we set afterwards: they are set anew.
 pub(crate) fn strip_request(headers: &mut HeaderMap, peer_trusted: bool) {
-    strip_listed(headers);
-    let gone = |name: &&HeaderName| match fate(name) {
+    strip(headers, |name| match fate(name) {
         Fate::Keep => false,
         Fate::Hop | Fate::Twin => true,
         Fate::Identity => !peer_trusted,
-    };
-    remove(headers, gone);
+    });
 }
 
 /// Takes out of an answer what concerns the upstream's connection. `Trailer` stays: only the
 /// trailers that it names are sent on.
 pub(crate) fn strip_answer(headers: &mut HeaderMap) {
-    strip_listed(headers);
-    let gone = |name: &&HeaderName| fate(name) == Fate::Hop && **name != header::TRAILER;
-    remove(headers, gone);
+    strip(headers, |name| {
+        is_hop_by_hop(name.as_str()) && *name != header::TRAILER
+    });
 }
 
-/// A list without entries allocates nothing, and most requests have none.
-fn remove(headers: &mut HeaderMap, gone: impl Fn(&&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(gone).cloned().collect();
+/// Takes out the fields that are to go, which `Connection` always is, and those that it lists.
+fn strip(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
+    let names: Names = headers.keys().filter(|name| gone(name)).cloned().collect();
+    if names.contains(&header::CONNECTION) {
+        for name in listed(headers) {
+            headers.remove(name);
+        }
+    }
     for name in names {
         headers.remove(name);
     }
 }
 
-/// Takes out the fields that `Connection` names.
-fn strip_listed(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONNECTION) {
-        return;
+/// Names to be taken out: most often none or one.
+type Names = SmallVec<[HeaderName; 2]>;
+
+/// The fields that `Connection` names.
+fn listed(headers: &HeaderMap) -> Names {
+    let mut names = Names::new();
+    for value in headers.get_all(header::CONNECTION) {
+        // The two tokens that almost all lists hold, alone, name no field that is kept anyway.
+        if value == "keep-alive" || value == "close" {
+            continue;
+        }
+        let tokens = value.as_bytes().split(|byte| *byte == b',');
+        let named = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+        names.extend(named.filter(|name| !is_own(name)));
     }
-    let listed = headers.get_all(header::CONNECTION).iter();
-    let tokens = listed.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    // The two tokens that almost all lists hold name no field that is kept anyway.
-    let idle = |token: &&[u8]| {
-        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
-    };
-    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !idle(token));
-    let named = |token: &[u8]| HeaderName::from_bytes(token).ok();
-    // Host and length are the message's, whatever a client lists; identity is ours to decide.
-    let own = |name: &HeaderName| {
-        *name == header::HOST || *name == header::CONTENT_LENGTH || fate(name) == Fate::Identity
-    };
-    let names: Vec<HeaderName> = tokens.filter_map(named).filter(|name| !own(name)).collect();
-    for name in names {
-        headers.remove(name);
-    }
+    names
+}
+
+/// Host and length are the message's, whatever a client lists; identity is ours to decide.
+fn is_own(name: &HeaderName) -> bool {
+    *name == header::HOST || *name == header::CONTENT_LENGTH || fate(name) == Fate::Identity
 }
 
 /// What is said of the client in the fields of a forwarded request.

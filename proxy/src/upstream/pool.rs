@@ -13,6 +13,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -20,9 +21,9 @@ use std::{
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::unconstrained};
 
-use super::body::RequestBody;
+use super::{body::RequestBody, relay::Relay};
 use crate::{metrics::CoreMetrics, refusal::Reason};
 
 /// Longest time to set up a connection.
@@ -41,15 +42,21 @@ struct Wire {
     /// None once it has ended: a request that it had not begun to write comes back when it is
     /// dropped.
     connection: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
+    relay: Arc<Relay>,
+    /// The relay as the connection knows it.
+    waker: Waker,
     /// Counts this connection among the pool's, in use or not.
     _open: Rc<()>,
 }
 
 impl Wire {
-    /// Lets the connection read and write what it can.
+    /// Lets the connection read and write what it can; the task is woken when it can do more.
     fn drive(&mut self, cx: &mut Context<'_>) {
+        self.relay.turn_on(cx.waker());
         if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
+            && Pin::new(connection)
+                .poll(&mut Context::from_waker(&self.waker))
+                .is_ready()
         {
             self.connection = None;
         }
@@ -166,30 +173,29 @@ impl Pool {
         let mut answer = pin!(wire.sender.try_send_request(taken));
         let outcome = poll_fn(|cx| {
             wire.drive(cx);
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if wire.connection.is_none() => Poll::Ready(None),
+            // Only driving brings the answer, so that it has nobody to wake; and it must not ask to
+            // be polled later for fairness' sake.
+            let polled = pin!(unconstrained(answer.as_mut())).poll(&mut asleep());
+            match polled {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => {
+                    // A fresh connection that takes no request will not take it again.
+                    *request = error.take_message().filter(|_| reused);
+                    Poll::Ready(Err(reason_of(error.error())))
+                }
+                Poll::Pending if wire.connection.is_none() => {
+                    Poll::Ready(Err(Reason::UpstreamReset))
+                }
                 Poll::Pending => Poll::Pending,
             }
         });
-        match outcome.await {
-            Some(Ok(response)) => {
-                let upstream = Rc::clone(upstream);
-                Ok((
-                    response,
-                    Connection {
-                        upstream,
-                        wire: Some(wire),
-                    },
-                ))
-            }
-            Some(Err(mut error)) => {
-                // A fresh connection that takes no request will not take it again.
-                *request = error.take_message().filter(|_| reused);
-                Err(reason_of(error.error()))
-            }
-            None => Err(Reason::UpstreamReset),
-        }
+        let response = outcome.await?;
+        wire.relay.turn_off();
+        let connection = Connection {
+            upstream: Rc::clone(upstream),
+            wire: Some(wire),
+        };
+        Ok((response, connection))
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<Box<Wire>, Reason> {
@@ -199,12 +205,19 @@ impl Pool {
         };
         // Without it, small requests wait for acknowledgements; failing to set it costs only time.
         let _ = stream.set_nodelay(true);
-        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        // Most requests have a small body or none: copying it behind the head costs less than a
+        // list of what to write.
+        let mut builder = http1::Builder::new();
+        builder.writev(false);
+        let handshake = builder.handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|_| Reason::UpstreamReset)?;
         self.metrics.upstream_opened();
+        let relay = Relay::new();
         Ok(Box::new(Wire {
             sender,
             connection: Some(connection),
+            waker: Waker::from(Arc::clone(&relay)),
+            relay,
             _open: Rc::clone(&self.open),
         }))
     }
@@ -244,12 +257,20 @@ impl Connection {
             return;
         };
         // It has to see the end of the answer before it is free; nobody waits for it.
-        wire.drive(&mut Context::from_waker(Waker::noop()));
+        if !wire.is_free() {
+            wire.drive(&mut asleep());
+        }
+        wire.relay.turn_off();
         let mut idle = self.upstream.idle.borrow_mut();
         if wire.is_free() && idle.len() < IDLE_COUNT_MAX {
             idle.push(Idle { wire, since: now });
         }
     }
+}
+
+/// For what is polled where nobody waits for it.
+fn asleep() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 fn reason_of(error: &hyper::Error) -> Reason {

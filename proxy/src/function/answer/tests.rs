@@ -100,8 +100,9 @@ fn base64_is_decoded_where_it_is_announced() {
 
 #[test]
 fn fields_of_the_connection_and_of_the_framing_are_dropped() {
-    let ours = HOP_BY_HOP.iter().chain(&["content-length"]);
+    let ours = ["connection", "te", "transfer-encoding", "content-length"];
     let fields: Vec<_> = ours
+        .iter()
         .map(|name| format!(r#""{}": "1""#, name.to_uppercase()))
         .collect();
     let fields = fields.join(",");

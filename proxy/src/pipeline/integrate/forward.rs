@@ -68,7 +68,7 @@ impl Inbound<'_> {
         *request.method_mut() = mem::take(&mut self.parts.method);
         *request.uri_mut() = Uri::from(path);
         let headers = request.headers_mut();
-        *headers = mem::take(&mut self.parts.headers);
+        mem::swap(headers, &mut self.parts.headers);
         pending.forwarded(headers, self.target.authority.as_ref());
         if let Some(host) = host {
             headers.insert(header::HOST, host);
