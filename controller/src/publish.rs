@@ -79,7 +79,7 @@ impl Publisher {
     }
 
     /// Publishes what differs; each set says that `resource_version` went into it. The first call
-    /// says that everything is listed: gateways that nobody wrote have an empty set from then on.
+    /// says that everything is listed.
     pub fn publish(&mut self, resource_version: u64) {
         for gateway in std::mem::take(&mut self.dirty) {
             let entries = self.shares.get(&gateway).map(|share| share.entries.clone());

@@ -35,8 +35,10 @@ struct Kept {
 }
 
 impl Snapshots {
-    /// Follows the set of a gateway. `None`: not everything is listed yet, so that nobody knows. A
-    /// gateway that does not exist has an empty set.
+    /// Follows the set of a gateway. `None`: nobody knows. Not everything is listed yet, or this
+    /// gateway has not been seen since the start; was it deleted before, or did a list lack it by
+    /// mistake? Its proxies are told nothing, and go on. One whose delete was seen has an empty
+    /// set.
     pub fn follow(&self, gateway: &ObjectName) -> watch::Receiver<Option<UnitSet>> {
         self.with(gateway, |kept| kept.newest.subscribe())
     }
@@ -96,28 +98,18 @@ impl Snapshots {
         });
     }
 
-    /// Everything has been listed: a gateway without a set has none.
+    /// Everything has been listed.
     pub(super) fn listed(&self) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut inner.listed, true) {
-            return;
-        }
-        for kept in inner.gateways.values() {
-            kept.newest.send_if_modified(|newest| {
-                let unknown = newest.is_none();
-                newest.get_or_insert_default();
-                unknown
-            });
-        }
+        inner.listed = true;
     }
 
     /// The lock is held for a few instructions, and never across an await.
     fn with<T>(&self, gateway: &ObjectName, f: impl FnOnce(&mut Kept) -> T) -> T {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = inner.listed;
         let kept = inner.gateways.entry(gateway.clone());
         f(kept.or_insert_with(|| Kept {
-            newest: watch::Sender::new(listed.then(UnitSet::default)),
+            newest: watch::Sender::new(None),
             before: VecDeque::new(),
         }))
     }

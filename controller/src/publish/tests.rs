@@ -178,14 +178,19 @@ fn a_refused_route_that_was_never_seen_good_is_held_at_every_gateway() {
 }
 
 #[test]
-fn a_gateway_that_nobody_wrote_has_an_empty_set_once_all_is_listed() {
+fn nothing_is_said_of_a_gateway_that_was_never_seen() {
     let snapshots = Snapshots::default();
-    let name = ObjectName::new("shop", "ghost");
-    let follow = snapshots.follow(&name);
+    let follow = snapshots.follow(&ObjectName::new("shop", "ghost"));
+    Publisher::new(snapshots.clone()).publish(0);
+    assert!(snapshots.is_listed());
     assert!(follow.borrow().is_none());
-    Publisher::new(snapshots).publish(0);
-    let set = follow.borrow().clone().unwrap();
-    assert!(set.entries().is_empty());
+}
+
+#[test]
+fn a_gateway_that_is_deleted_has_an_empty_set() {
+    let mut case = Case::new(&[gateway("public")]);
+    case.remove(Kind::ApiGateway, "public");
+    assert!(case.ids("public").is_empty());
 }
 
 #[test]
