@@ -29,22 +29,21 @@ impl Operator {
         let arguments = [
             ("--namespace", site.home.clone()),
             ("--pod", pod.to_owned()),
-            ("--watch-namespace", site.shop.clone()),
             ("--listen", "127.0.0.1:0".to_owned()),
             ("--admin", "127.0.0.1:0".to_owned()),
             ("--relay-address", relay.address().to_string()),
             ("--token", token),
             ("--server-name", "127.0.0.1".to_owned()),
         ];
+        let watched = [&site.shop].into_iter().chain(&site.others);
+        let watched = watched.map(|namespace| ("--watch-namespace", namespace.clone()));
         let arguments = arguments
             .into_iter()
+            .chain(watched)
             .flat_map(|(flag, value)| [flag.to_owned(), value]);
         let arguments: Vec<String> = std::iter::once("run".to_owned()).chain(arguments).collect();
         let log = site.fresh_file("operator.log");
-        let environment = [
-            ("KUBECONFIG", kubeconfig),
-            ("RUST_LOG", "info".to_owned()),
-        ];
+        let environment = [("KUBECONFIG", kubeconfig), ("RUST_LOG", "info".to_owned())];
         let program = binary("tollgate-controller");
         let mut program = Program::start(&program, &arguments, &environment, log);
         let (push, admin) = program.says("the operator runs", |line| {
@@ -81,8 +80,12 @@ impl Operator {
     /// What `/metrics` says of a counter or gauge without labels.
     pub fn metric(&self, name: &str) -> f64 {
         let (_, text) = get(self.admin, "operator", "/metrics").unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}:\n{text}"))
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("no {name}:\n{text}"))
     }
 
     /// Whether it holds the Lease.

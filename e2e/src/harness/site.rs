@@ -32,8 +32,10 @@ pub struct Site<'a> {
     pub cluster: &'a Cluster,
     /// The operator's namespace.
     pub home: String,
-    /// The gateway's namespace, which alone is watched.
+    /// The gateway's namespace.
     pub shop: String,
+    /// What else is watched.
+    pub others: Vec<String>,
     /// Where proxies dial: leads to the operator that was started last, and to the others if that
     /// one takes no connection.
     pub controllers: Front,
@@ -49,11 +51,16 @@ impl<'a> Site<'a> {
             cluster,
             home: cluster.fresh_namespace("operator").unwrap(),
             shop: cluster.fresh_namespace("shop").unwrap(),
+            others: Vec::new(),
             controllers: Front::new(),
-            folder: tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().unwrap(),
+            folder: tempfile::Builder::new()
+                .prefix("tollgate-e2e-")
+                .tempdir()
+                .unwrap(),
             files: AtomicUsize::new(0),
         };
-        site.try_kubectl(&["apply", "-f", "-"], &rights(&site.home)).unwrap();
+        site.try_kubectl(&["apply", "-f", "-"], &rights(&site.home))
+            .unwrap();
         fs::create_dir(site.mounted()).unwrap();
         let named = |kind: &str| {
             json!({"apiVersion": "v1", "kind": kind,
@@ -61,8 +68,19 @@ impl<'a> Site<'a> {
         };
         let mut service = named("Service");
         service["spec"] = json!({"clusterIP": "None", "ports": [{"port": 80}]});
-        site.apply_all(&[gateway(&site.shop, "public"), named("ServiceAccount"), service]);
+        site.apply_all(&[
+            gateway(&site.shop, "public"),
+            named("ServiceAccount"),
+            service,
+        ]);
         site
+    }
+
+    /// One more namespace, for operators that are started from now on.
+    pub fn add_namespace(&mut self, prefix: &str) -> String {
+        let name = self.cluster.fresh_namespace(prefix).unwrap();
+        self.others.push(name.clone());
+        name
     }
 
     /// Starts an operator.
@@ -98,7 +116,9 @@ impl<'a> Site<'a> {
             Some(map["data"]["ca.crt"].as_str()?.to_owned())
         });
         fs::write(self.mounted().join("ca.crt"), ca).unwrap();
-        let seal = until("the seal key is there", || self.secret("tollgate-public-seal"));
+        let seal = until("the seal key is there", || {
+            self.secret("tollgate-public-seal")
+        });
         fs::write(self.mounted().join("seal"), bytes(&seal, "key").unwrap()).unwrap();
     }
 
@@ -142,9 +162,22 @@ impl<'a> Site<'a> {
     /// Waits until a condition of an object of ours, such as `apiroutes/products`, speaks of its
     /// newest generation and is as it should be: status and reason. Returns its message.
     pub fn until_condition(&self, name: &str, condition: &str, expected: (&str, &str)) -> String {
+        self.until_condition_in(&self.shop, name, condition, expected)
+    }
+
+    /// The same in another namespace.
+    pub fn until_condition_in(
+        &self,
+        namespace: &str,
+        name: &str,
+        condition: &str,
+        expected: (&str, &str),
+    ) -> String {
+        let path = format!("/apis/tollgate.dev/v1alpha1/namespaces/{namespace}/{name}");
         let (started, mut last) = (Instant::now(), Value::Null);
         loop {
-            if let Some(object) = self.ours(name) {
+            let answer = self.cluster.admin().get(&path);
+            if let Some(object) = answer.ok().and_then(|answer| answer.object().ok()) {
                 let generation = &object["metadata"]["generation"];
                 let conditions = object["status"]["conditions"].as_array();
                 let found = conditions.into_iter().flatten().find(|found| {
@@ -180,7 +213,10 @@ impl<'a> Site<'a> {
         }
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
         let answer = self.cluster.admin().post(&path, &request).unwrap().object();
-        answer.unwrap()["status"]["token"].as_str().unwrap().to_owned()
+        answer.unwrap()["status"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The file with an operator's token for other replicas.
