@@ -158,7 +158,7 @@ fn a_route_that_is_too_large_to_be_sent_is_held_and_says_so() {
         "{text}"
     );
     assert!(
-        text.ends_with("at most 7340032 can be sent; divide it"),
+        text.ends_with("at most 4194304 can be sent; divide it"),
         "{text}"
     );
 

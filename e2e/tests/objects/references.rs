@@ -177,7 +177,9 @@ fn a_route_that_leads_to_its_own_gateway_takes_nobody_along() {
     let own = SocketAddr::new(upstream::own_address(), scene.proxy.listens().port());
     scene.site.apply_all(&stock(&shop, own));
     let service = json!({"service": {"name": "stock", "port": 80}});
-    scene.site.apply(&to(&shop, "circle", service));
+    let mut circle = to(&shop, "circle", service);
+    circle["spec"]["defaults"] = json!({"timeout": "2s"});
+    scene.site.apply(&circle);
     scene
         .site
         .until_condition("apiroutes/circle", "Ready", ("True", "Ready"));

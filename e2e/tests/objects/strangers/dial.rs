@@ -68,7 +68,12 @@ impl Dialler {
             .ca_certificate(Certificate::from_pem(&self.bundle))
             .domain_name("127.0.0.1");
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
-        let endpoint = endpoint.tls_config(tls).unwrap();
+        // Small windows, so that who does not read holds up what is sent.
+        let endpoint = endpoint
+            .tls_config(tls)
+            .unwrap()
+            .initial_stream_window_size(65_535)
+            .initial_connection_window_size(65_535);
         let channel = endpoint.connect().await.unwrap();
         let (say, messages) = mpsc::channel(4);
         let message = Some(proxy_message::Message::Hello(hello));
