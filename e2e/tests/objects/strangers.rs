@@ -139,7 +139,7 @@ fn garbage(scene: &Scene<'_>) {
 /// One who reads 1 KiB a second of some MiB: others are fed as ever, and it costs a few chunks.
 fn slow(scene: &mut Scene<'_>, good: &str) {
     let shop = scene.site.shop.clone();
-    let routes: Vec<Value> = (0..16)
+    let routes: Vec<Value> = (0..8)
         .map(|number| {
             let mut one = route(&shop, &format!("big-{number}"), "");
             let rule = |number: usize| {
@@ -156,7 +156,7 @@ fn slow(scene: &mut Scene<'_>, good: &str) {
     }
     scene
         .site
-        .until_condition("apiroutes/big-15", "Accepted", ("True", "Accepted"));
+        .until_condition("apiroutes/big-7", "Accepted", ("True", "Accepted"));
     scene.until_in_step();
     let sent = || {
         scene
@@ -179,6 +179,6 @@ fn slow(scene: &mut Scene<'_>, good: &str) {
         .metric("tollgate_controller_sent_bytes_total")
         - before;
     // Each chunk is one of these routes; a few of them are on their way.
-    assert!(costs < f64::from(6 << 20), "{costs} bytes, of 16 MiB");
+    assert!(costs < f64::from(6 << 20), "{costs} bytes, of 8 MiB");
     drop(reading);
 }
