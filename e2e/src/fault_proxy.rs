@@ -86,6 +86,8 @@ struct Shared {
     host: String,
     tls: Arc<ClientConfig>,
     fault: watch::Sender<Fault>,
+    /// How often the answers that were under way were silenced.
+    silenced: watch::Sender<u64>,
     /// How often each was asked for: method and path.
     asked: Mutex<BTreeMap<String, usize>>,
 }
@@ -109,6 +111,7 @@ impl FaultProxy {
             host: host.to_owned(),
             tls: Arc::new(tls),
             fault: watch::channel(Fault::None).0,
+            silenced: watch::channel(0).0,
             asked: Mutex::default(),
         });
         let listener = beside().block_on(TcpListener::bind(("127.0.0.1", 0)))?;
@@ -134,6 +137,12 @@ impl FaultProxy {
     /// From now on this is what happens.
     pub fn set(&self, fault: Fault) {
         self.shared.fault.send_replace(fault);
+    }
+
+    /// Silences the answers that are under way, for ever: nothing more comes and nothing is closed.
+    /// What is asked from now on is answered.
+    pub fn silence(&self) {
+        self.shared.silenced.send_modify(|times| *times += 1);
     }
 
     /// How often each was asked for since the last time: `GET /api/v1/services`.
@@ -183,7 +192,10 @@ impl Shared {
         let asked = format!("{} {}", request.method(), request.uri().path());
         *self.asked().entry(asked).or_default() += 1;
         let mut fault = self.fault.subscribe();
-        let now = fault.wait_for(|fault| *fault != Fault::Silent).await?.clone();
+        let now = fault
+            .wait_for(|fault| *fault != Fault::Silent)
+            .await?
+            .clone();
         let query = request.uri().query().unwrap_or_default();
         let is_watch = query.contains("watch=true");
         let lists_first = query.contains("sendInitialEvents=true");
@@ -210,7 +222,8 @@ impl Shared {
             | Fault::Silent => {}
         }
         let answer = self.pass_on(request).await?;
-        Ok(answer.map(|body| disturbed(body, self.fault.subscribe(), is_watch)))
+        let silenced = self.silenced.subscribe();
+        Ok(answer.map(|body| disturbed(body, self.fault.subscribe(), silenced, is_watch)))
     }
 
     /// The list that is asked for, without its objects.
@@ -264,9 +277,11 @@ fn refusal(status: u16, retry_after: Option<u32>) -> Response<Body> {
     if let Some(seconds) = retry_after {
         details["retryAfterSeconds"] = seconds.into();
     }
-    let mut answer = whole(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+    let mut answer = whole(
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
         "status": "Failure", "message": "the test says so", "reason": "Test",
-        "code": status, "details": details}));
+        "code": status, "details": details}),
+    );
     *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
     if let Some(seconds) = retry_after {
         let seconds = HeaderValue::from(seconds);
@@ -305,12 +320,18 @@ fn empty_watch(list: &Value, mut fault: watch::Receiver<Fault>) -> Response<Body
 }
 
 /// A body as it comes, as far as the fault lets it.
-fn disturbed(mut body: Incoming, mut fault: watch::Receiver<Fault>, is_watch: bool) -> Body {
+fn disturbed(
+    mut body: Incoming,
+    mut fault: watch::Receiver<Fault>,
+    mut silenced: watch::Receiver<u64>,
+    is_watch: bool,
+) -> Body {
     let (sender, frames) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let frame = tokio::select! {
                 frame = body.frame() => frame,
+                _ = silenced.changed() => return sender.closed().await,
                 ended = ends(&mut fault, is_watch) => {
                     if let Some(last) = ended {
                         let _ = sender.send(Ok(Frame::data(last))).await;
@@ -319,7 +340,11 @@ fn disturbed(mut body: Incoming, mut fault: watch::Receiver<Fault>, is_watch: bo
                 }
             };
             // A test that is over ends it as well.
-            if fault.wait_for(|fault| *fault != Fault::Silent).await.is_err() {
+            if fault
+                .wait_for(|fault| *fault != Fault::Silent)
+                .await
+                .is_err()
+            {
                 return;
             }
             let Some(Ok(frame)) = frame else { return };

@@ -41,10 +41,7 @@ impl Operator {
             .flat_map(|(flag, value)| [flag.to_owned(), value]);
         let arguments: Vec<String> = std::iter::once("run".to_owned()).chain(arguments).collect();
         let log = site.fresh_file("operator.log");
-        let environment = [
-            ("KUBECONFIG", kubeconfig),
-            ("RUST_LOG", "info".to_owned()),
-        ];
+        let environment = [("KUBECONFIG", kubeconfig), ("RUST_LOG", "info".to_owned())];
         let program = binary("tollgate-controller");
         let mut program = Program::start(&program, &arguments, &environment, log);
         let (push, admin) = program.says("the operator runs", |line| {
@@ -81,8 +78,12 @@ impl Operator {
     /// What `/metrics` says of a counter or gauge without labels.
     pub fn metric(&self, name: &str) -> f64 {
         let (_, text) = get(self.admin, "operator", "/metrics").unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}:\n{text}"))
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("no {name}:\n{text}"))
     }
 
     /// Whether it holds the Lease.

@@ -50,10 +50,14 @@ impl<'a> Site<'a> {
             home: cluster.fresh_namespace("operator").unwrap(),
             shop: cluster.fresh_namespace("shop").unwrap(),
             controllers: Front::new(),
-            folder: tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().unwrap(),
+            folder: tempfile::Builder::new()
+                .prefix("tollgate-e2e-")
+                .tempdir()
+                .unwrap(),
             files: AtomicUsize::new(0),
         };
-        site.try_kubectl(&["apply", "-f", "-"], &rights(&site.home)).unwrap();
+        site.try_kubectl(&["apply", "-f", "-"], &rights(&site.home))
+            .unwrap();
         fs::create_dir(site.mounted()).unwrap();
         let named = |kind: &str| {
             json!({"apiVersion": "v1", "kind": kind,
@@ -61,7 +65,11 @@ impl<'a> Site<'a> {
         };
         let mut service = named("Service");
         service["spec"] = json!({"clusterIP": "None", "ports": [{"port": 80}]});
-        site.apply_all(&[gateway(&site.shop, "public"), named("ServiceAccount"), service]);
+        site.apply_all(&[
+            gateway(&site.shop, "public"),
+            named("ServiceAccount"),
+            service,
+        ]);
         site
     }
 
@@ -98,7 +106,9 @@ impl<'a> Site<'a> {
             Some(map["data"]["ca.crt"].as_str()?.to_owned())
         });
         fs::write(self.mounted().join("ca.crt"), ca).unwrap();
-        let seal = until("the seal key is there", || self.secret("tollgate-public-seal"));
+        let seal = until("the seal key is there", || {
+            self.secret("tollgate-public-seal")
+        });
         fs::write(self.mounted().join("seal"), bytes(&seal, "key").unwrap()).unwrap();
     }
 
@@ -180,7 +190,10 @@ impl<'a> Site<'a> {
         }
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
         let answer = self.cluster.admin().post(&path, &request).unwrap().object();
-        answer.unwrap()["status"]["token"].as_str().unwrap().to_owned()
+        answer.unwrap()["status"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The file with an operator's token for other replicas.
