@@ -261,7 +261,7 @@ impl Shared {
 }
 
 /// Whether a request is for all objects of a kind, not for one of them.
-fn is_collection(request: &Request<Incoming>) -> bool {
+fn is_collection<B>(request: &Request<B>) -> bool {
     let path = request.uri().path().trim_start_matches('/');
     let mut parts: Vec<&str> = path.split('/').collect();
     let group = if parts.first() == Some(&"api") { 2 } else { 3 };
@@ -374,5 +374,35 @@ async fn ends(fault: &mut watch::Receiver<Fault>, is_watch: bool) -> Option<Byte
                 "message": "too old resource version"}})
         ))),
         Ok(_) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_is_known_by_its_path() {
+        let rows = [
+            ("of all namespaces", "/api/v1/services", true),
+            ("of one", "/api/v1/namespaces/shop/services", true),
+            (
+                "of a group",
+                "/apis/tollgate.dev/v1alpha1/namespaces/shop/apiroutes",
+                true,
+            ),
+            ("namespaces", "/api/v1/namespaces", true),
+            ("a namespace", "/api/v1/namespaces/shop", false),
+            ("an object", "/api/v1/namespaces/shop/secrets/a", false),
+            (
+                "a status",
+                "/apis/tollgate.dev/v1alpha1/namespaces/shop/apiroutes/a/status",
+                false,
+            ),
+        ];
+        for (name, path, expected) in rows {
+            let request = Request::get(path).body(()).unwrap();
+            assert_eq!(is_collection(&request), expected, "{name}");
+        }
     }
 }

@@ -310,3 +310,75 @@ async fn connect(address: SocketAddr) -> Result<Connection, String> {
 fn words(error: hyper::Error) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A server that answers every request on a connection with the next of these, again and
+    /// again; with nothing, it closes the connection.
+    fn server(answers: &'static [&'static str]) -> SocketAddr {
+        let listener = beside().block_on(TcpListener::bind(("127.0.0.1", 0)));
+        let listener = listener.unwrap();
+        let address = listener.local_addr().unwrap();
+        beside().spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    for answer in answers.iter().cycle() {
+                        // A request of this test comes in one piece.
+                        if stream.read(&mut buffer).await.is_err() || answer.is_empty() {
+                            return;
+                        }
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood";
+
+    fn seen(answers: &'static [&'static str]) -> Tally {
+        let load = Load::start(&[server(answers)], &[("a.example", "good")]);
+        for _ in 0..3 {
+            load.goes_on();
+        }
+        load.stop()
+    }
+
+    #[test]
+    fn good_answers_are_all_that_there_is() {
+        let tally = seen(&[GOOD]);
+        tally.assert_whole();
+        assert_eq!(tally.sent, tally.good);
+    }
+
+    #[test]
+    fn a_wrong_body_and_a_wrong_status_are_wrong() {
+        const BODY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad";
+        const STATUS: &str = "HTTP/1.1 503 Gone\r\ncontent-length: 4\r\n\r\ngood";
+        for answers in [&[GOOD, BODY], &[GOOD, STATUS]] {
+            let tally = seen(answers);
+            assert!(tally.wrong_count > 0 && tally.lost_count == 0, "{tally:?}");
+            assert!(std::panic::catch_unwind(|| tally.assert_right()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_lost_and_makes_a_gap() {
+        let tally = seen(&[GOOD, ""]);
+        assert!(tally.lost_count > 0 && tally.wrong_count == 0, "{tally:?}");
+        assert!(std::panic::catch_unwind(|| tally.assert_whole()).is_err());
+        tally.assert_right();
+        assert!(tally.longest_gap > Duration::ZERO);
+    }
+}

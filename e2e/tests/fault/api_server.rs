@@ -91,9 +91,19 @@ fn conflicts_make_a_status_late_and_a_slow_api_server_everything() {
     let status = "apiroutes/shop";
     site.until_condition(status, "Programmed", ("True", "Programmed"));
 
-    api_server.set(Fault::Late(Duration::from_secs(5)));
+    api_server.set(Fault::Late(Duration::from_secs(2)));
     scene.edit("shop", "slowly");
+
+    // So slow that nobody can renew the Lease in time: what is served does not need that.
+    api_server.set(Fault::Late(Duration::from_secs(5)));
+    scene
+        .load
+        .expect(host, &[(200, "slowly"), (200, "unreported")]);
+    site.apply(&route(&site.shop, "shop", "unreported"));
+    scene.proxy.until_answer(host, (200, "unreported"));
+    lasts(OUTAGE);
     api_server.set(Fault::None);
+    site.until_condition(status, "Programmed", ("True", "Programmed"));
     scene.edit("shop", "at once");
     scene.load.stop().assert_whole();
 }

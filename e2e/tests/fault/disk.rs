@@ -6,10 +6,12 @@ use std::{
     process::Command,
 };
 
+use sha2::{Digest, Sha256};
 use tollgate_e2e::{
     Cluster,
     harness::{Pod, Site, until},
 };
+use tollgate_snapshot::saved::{self, SealKey};
 
 use crate::{Scene, hosts};
 
@@ -37,23 +39,7 @@ fn a_damaged_snapshot_is_not_used_and_the_one_before_is() {
     let whole = scene.pod.generations();
     let newest = whole.last().unwrap();
     let good = fs::read(newest).unwrap();
-    type Spoil = fn(&mut Vec<u8>);
-    let mut rows: Vec<(String, Box<dyn Fn(&mut Vec<u8>)>)> = Vec::new();
-    let fixed: [(&str, Spoil); 4] = [
-        ("empty", |file| file.clear()),
-        ("cut in the head", |file| file.truncate(10)),
-        ("cut at its end", |file| file.truncate(file.len() - 1)),
-        ("zeros", |file| file.fill(0)),
-    ];
-    rows.extend(fixed.map(|(name, spoil)| (name.to_owned(), Box::new(spoil) as Box<_>)));
-    for eighth in 0..8 {
-        let at = good.len() * eighth / 8;
-        let flip = move |file: &mut Vec<u8>| file[at] ^= 1 << (at % 8);
-        rows.push((format!("a bit at {at}"), Box::new(flip)));
-    }
-    for (name, spoil) in rows {
-        let mut file = good.clone();
-        spoil(&mut file);
+    for (name, file) in damaged(&good) {
         fs::write(newest, file).unwrap();
         let mut proxy = scene.pod.start(&site).ready();
         let source = proxy.source();
@@ -69,11 +55,51 @@ fn a_damaged_snapshot_is_not_used_and_the_one_before_is() {
                 "{name}"
             );
         }
-        // kill -9, so that nothing is written at the end; and no crash of a snapshot: it is let go.
         proxy.program.terminate();
-        fs::write(newest, &good).unwrap();
     }
+    fs::write(newest, of_another_program(&good, &site)).unwrap();
+    let mut proxy = scene.pod.start(&site).ready();
+    assert_eq!(
+        proxy.answer("shop.example", "/x"),
+        (200, "newer".to_owned())
+    );
+    proxy.program.terminate();
     another_gateway(&site, &mut scene.pod);
+}
+
+/// What can become of a file.
+fn damaged(good: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut rows = vec![
+        ("empty".to_owned(), Vec::new()),
+        ("cut in the head".to_owned(), good[..10].to_vec()),
+        ("cut at its end".to_owned(), good[..good.len() - 1].to_vec()),
+        ("zeros".to_owned(), vec![0; good.len()]),
+        ("of another format".to_owned(), of_another_format(good)),
+    ];
+    for eighth in 0..8 {
+        let at = good.len() * eighth / 8;
+        let mut file = good.to_vec();
+        file[at] ^= 1 << eighth;
+        rows.push((format!("bit {eighth} of byte {at}"), file));
+    }
+    rows
+}
+
+/// A format that nobody knows yet, otherwise as it should be.
+fn of_another_format(good: &[u8]) -> Vec<u8> {
+    let mut file = good[..good.len() - 32].to_vec();
+    file[8] += 1;
+    let sum = Sha256::digest(&file);
+    file.extend(sum);
+    file
+}
+
+/// What another version of the proxy, of the same format, has kept.
+fn of_another_program(file: &[u8], site: &Site<'_>) -> Vec<u8> {
+    let key = SealKey::new(&fs::read(site.mounted().join("seal")).unwrap()).unwrap();
+    let mut saved = saved::read(file, Some(&key)).unwrap();
+    saved.version = "99.0.0".to_owned();
+    saved::write(&saved, Some(&key)).unwrap()
 }
 
 /// With what is another gateway's, it waits.

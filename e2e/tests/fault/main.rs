@@ -80,3 +80,21 @@ fn hosts() -> Vec<(&'static str, &'static str)> {
 
 /// Ten times what a failover of streams takes.
 const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn every_test_of_a_fault_is_named_for_operators() {
+    let page = include_str!("../../../docs/operations.md");
+    let sources = [
+        include_str!("api_server.rs"),
+        include_str!("disk.rs"),
+        include_str!("operator.rs"),
+        include_str!("proxy.rs"),
+        include_str!("watch.rs"),
+    ];
+    let tests = sources.iter().flat_map(|source| source.split("#[test]\nfn ").skip(1));
+    let names: Vec<_> = tests.filter_map(|test| test.split('(').next()).collect();
+    assert!(names.len() >= 16, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
