@@ -91,7 +91,9 @@ fn every_test_of_a_fault_is_named_for_operators() {
         include_str!("proxy.rs"),
         include_str!("watch.rs"),
     ];
-    let tests = sources.iter().flat_map(|source| source.split("#[test]\nfn ").skip(1));
+    let tests = sources
+        .iter()
+        .flat_map(|source| source.split("#[test]\nfn ").skip(1));
     let names: Vec<_> = tests.filter_map(|test| test.split('(').next()).collect();
     assert!(names.len() >= 16, "{names:?}");
     for name in names {
