@@ -86,6 +86,8 @@ struct Shared {
     host: String,
     tls: Arc<ClientConfig>,
     fault: watch::Sender<Fault>,
+    /// How often the answers that were under way were silenced.
+    silenced: watch::Sender<u64>,
     /// How often each was asked for: method and path.
     asked: Mutex<BTreeMap<String, usize>>,
 }
@@ -109,6 +111,7 @@ impl FaultProxy {
             host: host.to_owned(),
             tls: Arc::new(tls),
             fault: watch::channel(Fault::None).0,
+            silenced: watch::channel(0).0,
             asked: Mutex::default(),
         });
         let listener = beside().block_on(TcpListener::bind(("127.0.0.1", 0)))?;
@@ -134,6 +137,12 @@ impl FaultProxy {
     /// From now on this is what happens.
     pub fn set(&self, fault: Fault) {
         self.shared.fault.send_replace(fault);
+    }
+
+    /// Silences the answers that are under way, for ever: nothing more comes and nothing is closed.
+    /// What is asked from now on is answered.
+    pub fn silence(&self) {
+        self.shared.silenced.send_modify(|times| *times += 1);
     }
 
     /// How often each was asked for since the last time: `GET /api/v1/services`.
@@ -183,7 +192,10 @@ impl Shared {
         let asked = format!("{} {}", request.method(), request.uri().path());
         *self.asked().entry(asked).or_default() += 1;
         let mut fault = self.fault.subscribe();
-        let now = fault.wait_for(|fault| *fault != Fault::Silent).await?.clone();
+        let now = fault
+            .wait_for(|fault| *fault != Fault::Silent)
+            .await?
+            .clone();
         let query = request.uri().query().unwrap_or_default();
         let is_watch = query.contains("watch=true");
         let lists_first = query.contains("sendInitialEvents=true");
@@ -210,7 +222,8 @@ impl Shared {
             | Fault::Silent => {}
         }
         let answer = self.pass_on(request).await?;
-        Ok(answer.map(|body| disturbed(body, self.fault.subscribe(), is_watch)))
+        let silenced = self.silenced.subscribe();
+        Ok(answer.map(|body| disturbed(body, self.fault.subscribe(), silenced, is_watch)))
     }
 
     /// The list that is asked for, without its objects.
@@ -248,7 +261,7 @@ impl Shared {
 }
 
 /// Whether a request is for all objects of a kind, not for one of them.
-fn is_collection(request: &Request<Incoming>) -> bool {
+fn is_collection<B>(request: &Request<B>) -> bool {
     let path = request.uri().path().trim_start_matches('/');
     let mut parts: Vec<&str> = path.split('/').collect();
     let group = if parts.first() == Some(&"api") { 2 } else { 3 };
@@ -264,9 +277,11 @@ fn refusal(status: u16, retry_after: Option<u32>) -> Response<Body> {
     if let Some(seconds) = retry_after {
         details["retryAfterSeconds"] = seconds.into();
     }
-    let mut answer = whole(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+    let mut answer = whole(
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
         "status": "Failure", "message": "the test says so", "reason": "Test",
-        "code": status, "details": details}));
+        "code": status, "details": details}),
+    );
     *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
     if let Some(seconds) = retry_after {
         let seconds = HeaderValue::from(seconds);
@@ -305,12 +320,18 @@ fn empty_watch(list: &Value, mut fault: watch::Receiver<Fault>) -> Response<Body
 }
 
 /// A body as it comes, as far as the fault lets it.
-fn disturbed(mut body: Incoming, mut fault: watch::Receiver<Fault>, is_watch: bool) -> Body {
+fn disturbed(
+    mut body: Incoming,
+    mut fault: watch::Receiver<Fault>,
+    mut silenced: watch::Receiver<u64>,
+    is_watch: bool,
+) -> Body {
     let (sender, frames) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let frame = tokio::select! {
                 frame = body.frame() => frame,
+                _ = silenced.changed() => return sender.closed().await,
                 ended = ends(&mut fault, is_watch) => {
                     if let Some(last) = ended {
                         let _ = sender.send(Ok(Frame::data(last))).await;
@@ -319,7 +340,11 @@ fn disturbed(mut body: Incoming, mut fault: watch::Receiver<Fault>, is_watch: bo
                 }
             };
             // A test that is over ends it as well.
-            if fault.wait_for(|fault| *fault != Fault::Silent).await.is_err() {
+            if fault
+                .wait_for(|fault| *fault != Fault::Silent)
+                .await
+                .is_err()
+            {
                 return;
             }
             let Some(Ok(frame)) = frame else { return };
@@ -349,5 +374,35 @@ async fn ends(fault: &mut watch::Receiver<Fault>, is_watch: bool) -> Option<Byte
                 "message": "too old resource version"}})
         ))),
         Ok(_) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_is_known_by_its_path() {
+        let rows = [
+            ("of all namespaces", "/api/v1/services", true),
+            ("of one", "/api/v1/namespaces/shop/services", true),
+            (
+                "of a group",
+                "/apis/tollgate.dev/v1alpha1/namespaces/shop/apiroutes",
+                true,
+            ),
+            ("namespaces", "/api/v1/namespaces", true),
+            ("a namespace", "/api/v1/namespaces/shop", false),
+            ("an object", "/api/v1/namespaces/shop/secrets/a", false),
+            (
+                "a status",
+                "/apis/tollgate.dev/v1alpha1/namespaces/shop/apiroutes/a/status",
+                false,
+            ),
+        ];
+        for (name, path, expected) in rows {
+            let request = Request::get(path).body(()).unwrap();
+            assert_eq!(is_collection(&request), expected, "{name}");
+        }
     }
 }

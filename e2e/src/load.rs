@@ -87,9 +87,8 @@ impl Load {
     /// Begins to ask the proxies at these addresses in turn for these hosts: each must answer 200
     /// with its body.
     pub fn start(addresses: &[SocketAddr], hosts: &[(&str, &str)]) -> Self {
-        let allowed = |(host, body): &(&str, &str)| {
-            ((*host).to_owned(), vec![(200, (*body).to_owned())])
-        };
+        let allowed =
+            |(host, body): &(&str, &str)| ((*host).to_owned(), vec![(200, (*body).to_owned())]);
         let shared = Arc::new(Shared {
             hosts: Mutex::new(hosts.iter().map(allowed).collect()),
             tally: Mutex::default(),
@@ -114,7 +113,9 @@ impl Load {
     /// From now on a host may answer each of these: status and body. A host that is new is asked,
     /// too.
     pub fn expect(&self, host: &str, allowed: &[(u16, &str)]) {
-        let allowed = allowed.iter().map(|(status, body)| (*status, (*body).to_owned()));
+        let allowed = allowed
+            .iter()
+            .map(|(status, body)| (*status, (*body).to_owned()));
         lock(&self.shared.hosts).insert(host.to_owned(), allowed.collect());
     }
 
@@ -128,7 +129,10 @@ impl Load {
         let mut tally = lock(&self.shared.tally).clone();
         tally.lasted = self.began.elapsed();
         // A gap that is under way counts, too.
-        let gap = tally.last_good.map(|last| last.elapsed()).unwrap_or_default();
+        let gap = tally
+            .last_good
+            .map(|last| last.elapsed())
+            .unwrap_or_default();
         tally.longest_gap = tally.longest_gap.max(gap);
         tally
     }
@@ -168,7 +172,11 @@ impl Tally {
         assert_eq!(self.wrong_count, 0, "wrong: {:#?}", self.wrong);
         let due = self.lasted.as_secs_f64() * f64::from(RATE);
         // A machine that is busy elsewhere is late, and no less strict.
-        assert!(self.sent as f64 > due / 4.0, "only {} of {due:.0} requests", self.sent);
+        assert!(
+            self.sent as f64 > due / 4.0,
+            "only {} of {due:.0} requests",
+            self.sent
+        );
     }
 }
 
@@ -200,7 +208,8 @@ async fn ask(
         }
         // What is allowed may have become more while the request was under way.
         let allowed_now = shared.allowed(&host).unwrap_or_default();
-        let is_good = |found: &(u16, String)| allowed.contains(found) || allowed_now.contains(found);
+        let is_good =
+            |found: &(u16, String)| allowed.contains(found) || allowed_now.contains(found);
         lock(&shared.tally).note(&host, answer, is_good);
     }
 }
@@ -227,7 +236,10 @@ impl Tally {
         is_good: impl Fn(&(u16, String)) -> bool,
     ) {
         self.sent += 1;
-        let at = self.last_good.map(|last| last.elapsed()).unwrap_or_default();
+        let at = self
+            .last_good
+            .map(|last| last.elapsed())
+            .unwrap_or_default();
         let (told, count, words) = match answer {
             Ok(found) if is_good(&found) => {
                 self.good += 1;
@@ -240,7 +252,11 @@ impl Tally {
                 &mut self.wrong_count,
                 format!("{host}: {status} {body}"),
             ),
-            Err(why) => (&mut self.lost, &mut self.lost_count, format!("{host}: {why}")),
+            Err(why) => (
+                &mut self.lost,
+                &mut self.lost_count,
+                format!("{host}: {why}"),
+            ),
         };
         *count += 1;
         if told.len() < TOLD {
@@ -270,14 +286,21 @@ async fn exchange(
     let request = request.map_err(|error| error.to_string())?;
     let answer = open.send_request(request).await.map_err(words)?;
     let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.map_err(words)?.to_bytes();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .map_err(words)?
+        .to_bytes();
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 async fn connect(address: SocketAddr) -> Result<Connection, String> {
     let stream = TcpStream::connect(address).await;
     let stream = stream.map_err(|error| format!("no connection: {error}"))?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| error.to_string())?;
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (sender, connection) = shaken.map_err(words)?;
     tokio::spawn(connection);
@@ -286,4 +309,76 @@ async fn connect(address: SocketAddr) -> Result<Connection, String> {
 
 fn words(error: hyper::Error) -> String {
     format!("{:#}", anyhow::Error::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A server that answers every request on a connection with the next of these, again and
+    /// again; with nothing, it closes the connection.
+    fn server(answers: &'static [&'static str]) -> SocketAddr {
+        let listener = beside().block_on(TcpListener::bind(("127.0.0.1", 0)));
+        let listener = listener.unwrap();
+        let address = listener.local_addr().unwrap();
+        beside().spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    for answer in answers.iter().cycle() {
+                        // A request of this test comes in one piece.
+                        if stream.read(&mut buffer).await.is_err() || answer.is_empty() {
+                            return;
+                        }
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood";
+
+    fn seen(answers: &'static [&'static str]) -> Tally {
+        let load = Load::start(&[server(answers)], &[("a.example", "good")]);
+        for _ in 0..3 {
+            load.goes_on();
+        }
+        load.stop()
+    }
+
+    #[test]
+    fn good_answers_are_all_that_there_is() {
+        let tally = seen(&[GOOD]);
+        tally.assert_whole();
+        assert_eq!(tally.sent, tally.good);
+    }
+
+    #[test]
+    fn a_wrong_body_and_a_wrong_status_are_wrong() {
+        const BODY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad";
+        const STATUS: &str = "HTTP/1.1 503 Gone\r\ncontent-length: 4\r\n\r\ngood";
+        for answers in [&[GOOD, BODY], &[GOOD, STATUS]] {
+            let tally = seen(answers);
+            assert!(tally.wrong_count > 0 && tally.lost_count == 0, "{tally:?}");
+            assert!(std::panic::catch_unwind(|| tally.assert_right()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_lost_and_makes_a_gap() {
+        let tally = seen(&[GOOD, ""]);
+        assert!(tally.lost_count > 0 && tally.wrong_count == 0, "{tally:?}");
+        assert!(std::panic::catch_unwind(|| tally.assert_whole()).is_err());
+        tally.assert_right();
+        assert!(tally.longest_gap > Duration::ZERO);
+    }
 }

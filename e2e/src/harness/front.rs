@@ -22,6 +22,8 @@ pub struct Front {
     address: SocketAddr,
     targets: Arc<Mutex<Vec<SocketAddr>>>,
     held: watch::Sender<bool>,
+    /// How often all connections were cut.
+    cuts: watch::Sender<u64>,
 }
 
 impl Front {
@@ -30,19 +32,30 @@ impl Front {
         let listener = beside().block_on(TcpListener::bind(("127.0.0.1", 0)));
         let listener = listener.unwrap();
         let (held, hold) = watch::channel(false);
+        let (cuts, cut) = watch::channel(0);
         let front = Self {
             address: listener.local_addr().unwrap(),
             targets: Arc::default(),
             held,
+            cuts,
         };
         let targets = Arc::clone(&front.targets);
         beside().spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (targets, hold) = (Arc::clone(&targets), hold.clone());
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
                 tokio::spawn(async move {
-                    let targets = targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    let targets = targets
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .clone();
                     if let Some(far) = connect(targets).await {
-                        pass(near, far, hold).await;
+                        tokio::select! {
+                            () = pass(near, far, hold) => {}
+                            // A test that is over cuts them as well.
+                            _ = cut.changed() => {}
+                        }
                     }
                 });
             }
@@ -68,6 +81,11 @@ impl Front {
     /// Lets nothing pass, or lets it pass again.
     pub fn hold(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    /// Cuts all connections.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     fn targets(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddr>> {

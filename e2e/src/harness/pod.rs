@@ -34,18 +34,23 @@ impl Pod {
         let bound = site.make_pod(&site.shop, account, name);
         let mut target = bound.clone();
         target["namespace"] = site.shop.as_str().into();
-        site.apply(&json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        site.apply(
+            &json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"name": name, "namespace": site.shop,
                          "labels": {"kubernetes.io/service-name": account}},
             "addressType": "IPv4", "ports": [{"port": 80}],
             "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": true},
-                           "targetRef": target}]}));
+                           "targetRef": target}]}),
+        );
         let folder = site.fresh_folder(name);
         let token = site.token(&site.shop, account, &json!(["tollgate"]), Some(&bound));
         fs::write(folder.join("token"), token).unwrap();
         let text = |path: PathBuf| path.display().to_string();
         let arguments = [
-            ("--controller", format!("https://{}", site.controllers.address())),
+            (
+                "--controller",
+                format!("https://{}", site.controllers.address()),
+            ),
             ("--ca", text(site.mounted().join("ca.crt"))),
             ("--token", text(folder.join("token"))),
             ("--gateway", format!("{}/public", site.shop)),

@@ -50,7 +50,10 @@ impl Proxy {
 
     fn operators(&mut self, which: &str) -> SocketAddr {
         self.program.says("the proxy's own address", |line| {
-            line.strip_prefix(which)?.strip_prefix(" address=")?.parse().ok()
+            line.strip_prefix(which)?
+                .strip_prefix(" address=")?
+                .parse()
+                .ok()
         })
     }
 
@@ -92,7 +95,9 @@ impl Proxy {
         let mut last = None;
         until(&format!("{host} answers {expected:?}"), || {
             let answer = get(address, host, "/x").ok();
-            let fits = answer.as_ref().is_some_and(|(s, b)| (*s, b.as_str()) == expected);
+            let fits = answer
+                .as_ref()
+                .is_some_and(|(s, b)| (*s, b.as_str()) == expected);
             last = answer;
             fits.then_some(())
         });
