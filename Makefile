@@ -16,7 +16,7 @@ run: ## start the gateway on examples/products, and print curl lines to paste
 	@exec $(TARGET)/quick/tollgate-proxy serve --manifests $(PRODUCTS) --hint $(PRODUCTS)/curl.txt
 
 build: ## build the release binaries
-	$(CARGO) build --locked --release -p tollgate-proxy
+	$(CARGO) build --locked --release -p tollgate-proxy -p tollgate-controller
 
 test: lint ## lint, and run every test
 	$(CARGO) test --locked --workspace

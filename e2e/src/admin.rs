@@ -117,7 +117,7 @@ impl Admin {
     }
 
     /// The server's host, without brackets, and its port.
-    fn authority(&self) -> anyhow::Result<(&str, u16)> {
+    pub(crate) fn authority(&self) -> anyhow::Result<(&str, u16)> {
         let wrong = || anyhow!("server: no https://host:port: {}", self.server);
         let rest = self.server.strip_prefix("https://").ok_or_else(wrong)?;
         let authority = rest.trim_end_matches('/');
@@ -147,16 +147,21 @@ impl Admin {
         Ok(StreamOwned::new(tls, tcp))
     }
 
-    fn tls(&self) -> anyhow::Result<ClientConfig> {
+    /// Those who may sign the server's certificate.
+    pub(crate) fn roots(&self) -> anyhow::Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.ca.as_bytes()) {
             roots.add(certificate?)?;
         }
+        Ok(roots)
+    }
+
+    fn tls(&self) -> anyhow::Result<ClientConfig> {
         // The provider by name: in a process with several, rustls takes none by itself.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
+            .with_root_certificates(self.roots()?);
         Ok(match &self.credential {
             Credential::Token(_) => config.with_no_client_auth(),
             Credential::Certificate { chain, key } => {

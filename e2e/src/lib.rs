@@ -18,7 +18,10 @@ mod certificates;
 mod cluster;
 mod commands;
 mod component;
+pub mod fault_proxy;
+pub mod harness;
 mod kubeconfig;
+pub mod load;
 
 pub use admin::{Admin, Answer, Credential};
 pub use cluster::Cluster;

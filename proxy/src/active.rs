@@ -140,6 +140,8 @@ impl Active {
     }
 
     fn put(&mut self, unit: &Unit) -> Result<(), Unusable> {
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::arming(&unit.id);
         let name = &unit.id.object;
         match arm(unit, self.home)? {
             Armed::Gateway(gateway) => {

@@ -6,6 +6,9 @@ pub mod config;
 
 pub mod active;
 
+#[cfg(feature = "failpoints")]
+mod failpoint;
+
 mod core;
 pub mod listen;
 

@@ -222,10 +222,17 @@ fn output(object: &ObjectRef, source: &Source, lookup: &mut Lookup<'_>) -> Outpu
             }
         },
     };
-    if object.kind == Kind::ApiRoute && matches!(outcome, Outcome::Held(_)) {
+    let mut standing = seal(object, outcome, &mut findings);
+    if object.kind == Kind::ApiRoute
+        && let Some(Standing::Held { stand_in }) = &mut standing
+    {
         lookup.services_for(&object.name.namespace);
+        if let (None, Source::Read(Object::ApiRoute(route))) = (&stand_in, source) {
+            // Of one that is too large, at least the place is kept.
+            let payload = Place::of(route).stand_in(&object.name, lookup);
+            *stand_in = payload.and_then(|payload| Unit::new(object.name.clone(), payload).ok());
+        }
     }
-    let standing = seal(object, outcome, &mut findings);
     let mut problems = match source {
         Source::Read(_) => Vec::new(),
         Source::Refused { problems, .. } => problems.clone(),
@@ -271,7 +278,7 @@ fn compile(
     }
 }
 
-/// Makes the unit of an outcome, the one place where that could fail.
+/// Makes the unit of an outcome, the one place where that can fail: one that is too large is held.
 fn seal(object: &ObjectRef, outcome: Outcome, findings: &mut Findings<'_>) -> Option<Standing> {
     let (payload, held) = match outcome {
         Outcome::Unit(payload) => (Some(payload), false),

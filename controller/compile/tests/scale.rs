@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use tollgate_compile::{Change, Compiler, Kind, Object, ObjectRef};
+use tollgate_compile::{Change, Compiler, Kind, Object, ObjectRef, Reason, Standing};
 
 const ROUTES: usize = 10_000;
 
@@ -101,4 +101,85 @@ fn ten_thousand_routes_one_by_one_are_the_same() {
         start.elapsed()
     );
     assert!(compiler.compiled() == together);
+}
+
+/// A host of 253 bytes.
+fn host(n: usize) -> String {
+    let labels = format!("{n:0>61}.{0}.{0}.{0}", "a".repeat(63));
+    labels[..253].to_owned()
+}
+
+/// A route of 17 KB, which each of 64 listeners of each gateway serves under all its hosts.
+fn multiplied(gateways: usize) -> Change {
+    let gateways: Vec<_> = (0..gateways)
+        .map(|n| json!({"name": format!("g{n}")}))
+        .collect();
+    let manifest = json!({
+        "metadata": {"name": "multiplied", "namespace": "shop"},
+        "spec": {
+            "gateways": gateways,
+            "hostnames": (0..64).map(host).collect::<Vec<_>>(),
+            "rules": [{"name": "all", "match": [{"path": "/"}], "respond": {"status": 204}}],
+        },
+    });
+    Change::Put(Object::decode(Kind::ApiRoute, manifest).unwrap())
+}
+
+#[test]
+fn a_route_that_is_too_large_to_be_sent_is_held_and_says_so() {
+    let gateways = (0..8).map(|n| {
+        let listeners =
+            (0..64).map(|n| json!({"name": format!("l{n}"), "port": 8000 + n, "protocol": "HTTP"}));
+        let manifest = json!({
+            "metadata": {"name": format!("g{n}"), "namespace": "shop"},
+            "spec": {"listeners": listeners.collect::<Vec<_>>()},
+        });
+        Change::Put(Object::decode(Kind::ApiGateway, manifest).unwrap())
+    });
+    let mut compiler = Compiler::default();
+    compiler.apply_all(gateways);
+    let delta = compiler.apply(multiplied(2));
+    assert!(
+        delta
+            .units
+            .values()
+            .all(|unit| matches!(unit, Some(Standing::Unit(_))))
+    );
+
+    let delta = compiler.apply(multiplied(8));
+    let standings: Vec<_> = delta.units.into_values().collect();
+    assert_eq!(standings, [Some(Standing::Held { stand_in: None })]);
+    let problems: Vec<_> = delta.problems.into_values().flatten().collect();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].reason, Reason::Invalid);
+    let text = problems[0].to_string();
+    assert!(
+        text.starts_with("ApiRoute shop/multiplied: compiles to 8"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("at most 4194304 can be sent; divide it"),
+        "{text}"
+    );
+
+    let delta = compiler.apply(multiplied(1));
+    assert!(delta.problems.into_values().flatten().next().is_none());
+}
+
+#[test]
+fn a_route_with_too_large_rules_keeps_its_place() {
+    let gateway = gateway(100);
+    let rules = (0..64).map(|n| {
+        // What the schema refuses, a cluster may hold from before it did.
+        json!({"name": format!("r{n}"), "match": [{"path": format!("/{n}")}],
+               "respond": {"status": 200, "body": "x".repeat(200_000)}})
+    });
+    let manifest = json!({
+        "metadata": {"name": "wordy", "namespace": "shop"},
+        "spec": {"gateways": [{"name": "public"}], "rules": rules.collect::<Vec<_>>()},
+    });
+    let route = Change::Put(Object::decode(Kind::ApiRoute, manifest).unwrap());
+    let compiled = tollgate_compile::compile([gateway, route]);
+    let held: Vec<_> = compiled.held.into_values().collect();
+    assert!(matches!(&held[..], [Some(_)]), "{held:?}");
 }

@@ -3,11 +3,11 @@
 //! In: batches. Out: sets for the streams; then, once they can be had, the news for status. Nothing
 //! here waits for anybody but the watch: while status is busy, its news are put together.
 
-use std::mem;
+use std::{collections::BTreeMap, mem};
 
 use tokio::sync::{mpsc, watch};
-use tollgate_compile::Compiler;
-use tracing::{debug, info};
+use tollgate_compile::{Compiler, Kind, ObjectRef, Problem};
+use tracing::{debug, info, warn};
 
 use crate::{
     publish::{Publisher, Snapshots},
@@ -72,6 +72,7 @@ impl Spine {
             "compiled"
         );
         self.publisher.apply(units);
+        warn_of_others(&delta.problems);
         self.untold.problems.extend(delta.problems);
         self.has_untold = true;
         // Before everything is listed, a gateway would lose what is not listed yet.
@@ -79,6 +80,20 @@ impl Spine {
             self.publisher.publish(batch.resource_version);
             if !mem::replace(&mut self.is_listed, true) {
                 info!(version = batch.resource_version, "everything is listed");
+            }
+        }
+    }
+}
+
+/// Logs the problems of objects that have no status of ours: nobody else would say them.
+fn warn_of_others(problems: &BTreeMap<ObjectRef, Vec<Problem>>) {
+    for (object, problems) in problems {
+        match object.kind {
+            Kind::ApiGateway | Kind::ApiRoute | Kind::Function => {}
+            Kind::Service | Kind::EndpointSlice | Kind::Namespace | Kind::ReferenceGrant => {
+                for problem in problems {
+                    warn!(%problem, "an object can't be used");
+                }
             }
         }
     }

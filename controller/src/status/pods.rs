@@ -39,6 +39,11 @@ pub fn is_of_a_gateway(change: &Change) -> bool {
     }
 }
 
+/// Whether a Service of that name is a gateway's, if there is such a gateway.
+pub fn is_name_of_a_gateway(service: &str) -> bool {
+    service.starts_with(PREFIX)
+}
+
 /// The ready proxies and the addresses of all gateways.
 #[derive(Debug, Default)]
 pub(super) struct Pods {

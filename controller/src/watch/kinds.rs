@@ -7,6 +7,8 @@ use kube::core::ApiResource;
 use serde_json::{Map, Value};
 use tollgate_compile::Kind;
 
+use crate::status;
+
 /// One kind.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -23,8 +25,8 @@ pub(super) struct Row {
     pub(super) is_optional: bool,
     /// Whether anybody reads its labels.
     pub(super) keeps_labels: bool,
-    /// Drops what nobody reads of the fields beside `metadata`.
-    pub(super) trim: fn(&mut Map<String, Value>),
+    /// Drops what nobody reads of the fields beside `metadata` of an object of that name.
+    pub(super) trim: fn(&mut Map<String, Value>, &str),
 }
 
 const OURS: Row = Row {
@@ -80,7 +82,7 @@ pub(super) static ROWS: [Row; 7] = [
         plural: "namespaces",
         is_ours: false,
         keeps_labels: true,
-        trim: Map::clear,
+        trim: |fields, _| fields.clear(),
         ..OURS
     },
     Row {
@@ -116,20 +118,28 @@ impl Row {
     }
 }
 
-fn keep_spec(fields: &mut Map<String, Value>) {
+fn keep_spec(fields: &mut Map<String, Value>, _: &str) {
     fields.retain(|name, _| name == "spec");
 }
 
-/// Of a Service, others read ports and type.
-fn trim_service(fields: &mut Map<String, Value>) {
-    keep_spec(fields);
+/// Of a Service, others read ports and type; of a gateway's, its addresses as well.
+fn trim_service(fields: &mut Map<String, Value>, name: &str) {
+    let is_gateways = status::is_name_of_a_gateway(name);
+    fields.retain(|name, _| name == "spec" || (is_gateways && name == "status"));
     if let Some(Value::Object(spec)) = fields.get_mut("spec") {
-        spec.retain(|name, _| matches!(&**name, "ports" | "type"));
+        spec.retain(|name, _| match &**name {
+            "ports" | "type" => true,
+            "clusterIPs" | "externalIPs" => is_gateways,
+            _ => false,
+        });
+    }
+    if let Some(Value::Object(status)) = fields.get_mut("status") {
+        status.retain(|name, _| name == "loadBalancer");
     }
 }
 
 /// Of an endpoint, others read where it is, how it fares, and which pod it is.
-fn trim_slice(fields: &mut Map<String, Value>) {
+fn trim_slice(fields: &mut Map<String, Value>, _: &str) {
     fields.retain(|name, _| matches!(&**name, "addressType" | "endpoints" | "ports"));
     let Some(Value::Array(endpoints)) = fields.get_mut("endpoints") else {
         return;
@@ -158,15 +168,31 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_is_dropped() {
+        let service = serde_json::json!({
+            "spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": [{"port": 80}],
+                     "externalIPs": ["192.0.2.7"], "selector": {"app": "x"}},
+            "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}, "conditions": []},
+        });
         let rows = [
             (
                 Kind::Service,
-                serde_json::json!({"spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}]},
-                                   "status": {"loadBalancer": {}}}),
+                "products",
+                service.clone(),
                 serde_json::json!({"spec": {"ports": [{"port": 80}]}}),
             ),
             (
+                Kind::Service,
+                "tollgate-public",
+                service,
+                serde_json::json!({
+                    "spec": {"clusterIPs": ["10.0.0.1"], "ports": [{"port": 80}],
+                             "externalIPs": ["192.0.2.7"]},
+                    "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
+                }),
+            ),
+            (
                 Kind::EndpointSlice,
+                "products-1",
                 serde_json::json!({"endpoints": [{"addresses": ["10.1.0.1"], "nodeName": "n",
                                                   "targetRef": {"uid": "u", "namespace": "x"}}]}),
                 serde_json::json!({"endpoints": [{"addresses": ["10.1.0.1"],
@@ -174,14 +200,15 @@ mod tests {
             ),
             (
                 Kind::ApiRoute,
+                "products",
                 serde_json::json!({"spec": {"rules": []}, "status": {"conditions": []}}),
                 serde_json::json!({"spec": {"rules": []}}),
             ),
         ];
-        for (kind, mut manifest, expected) in rows {
+        for (kind, name, mut manifest, expected) in rows {
             let row = ROWS.iter().find(|row| row.kind == kind).unwrap();
-            (row.trim)(manifest.as_object_mut().unwrap());
-            assert_eq!(manifest, expected, "{}", kind.as_str());
+            (row.trim)(manifest.as_object_mut().unwrap(), name);
+            assert_eq!(manifest, expected, "{} {name}", kind.as_str());
         }
     }
 }

@@ -121,7 +121,7 @@ impl Raw {
             return (refuse(object, Value::Null, "", &message), None);
         };
         let seen = row.is_ours.then(|| self.seen(row.kind, name, &mut fields));
-        let manifest = trimmed(row, fields);
+        let manifest = trimmed(row, &name.name, fields);
         let change = match Object::decode(row.kind, manifest.clone()) {
             Ok(decoded) => Change::Put(decoded),
             Err(error) => {
@@ -154,10 +154,10 @@ impl Raw {
 }
 
 /// The manifest without what nobody reads: an edit of anything else is no edit here.
-fn trimmed(row: &Row, mut fields: Map<String, Value>) -> Value {
+fn trimmed(row: &Row, name: &str, mut fields: Map<String, Value>) -> Value {
     let mut metadata = fields.remove("metadata");
     let kept = ["apiVersion", "kind"].map(|name| (name, fields.remove(name)));
-    (row.trim)(&mut fields);
+    (row.trim)(&mut fields, name);
     for (name, value) in kept {
         fields.extend(value.map(|value| (name.to_owned(), value)));
     }

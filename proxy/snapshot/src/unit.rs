@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::{endpoints::Endpoints, function::Function, gateway::Gateway, route::Route};
 
@@ -191,6 +192,22 @@ impl Payload {
     }
 }
 
+/// Largest JSON of a payload that is sent and taken, in bytes. An object of 1 MiB comes nowhere near,
+/// unless what it says is multiplied: each host of a route is named for each listener that serves
+/// it.
+pub const PAYLOAD_BYTES: usize = 4 << 20;
+
+/// Why a payload makes no unit.
+#[derive(Debug, Error)]
+pub enum NoUnit {
+    /// It does not serialise, which no payload of this crate does.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It is too large to be sent.
+    #[error("compiles to {0} bytes, at most {PAYLOAD_BYTES} can be sent; divide it")]
+    TooLarge(usize),
+}
+
 /// One source object compiled. Equal units have equal hashes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unit {
@@ -206,9 +223,13 @@ impl Unit {
     /// Makes the unit of an object, with the hash of its payload.
     ///
     /// # Errors
-    /// Only if the payload does not serialise, which no payload of this crate does.
-    pub fn new(object: ObjectName, payload: Payload) -> Result<Self, serde_json::Error> {
-        let hash = Hash(Sha256::digest(serde_json::to_vec(&payload)?).into());
+    /// When the payload is too large.
+    pub fn new(object: ObjectName, payload: Payload) -> Result<Self, NoUnit> {
+        let json = serde_json::to_vec(&payload)?;
+        if json.len() > PAYLOAD_BYTES {
+            return Err(NoUnit::TooLarge(json.len()));
+        }
+        let hash = Hash(Sha256::digest(json).into());
         let id = UnitId {
             kind: payload.kind(),
             object,
@@ -278,6 +299,21 @@ mod tests {
     fn equal_payloads_have_equal_hashes() {
         assert_eq!(unit(1).hash, unit(1).hash);
         assert_ne!(unit(1).hash, unit(2).hash);
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_sent_makes_no_unit() {
+        let endpoints = |addresses: usize| {
+            let addresses = vec!["192.0.2.100:8080".to_owned(); addresses];
+            let ports = [(80, addresses)].into();
+            Unit::new(
+                ObjectName::new("shop", "products"),
+                Payload::Endpoints(Endpoints { ports }),
+            )
+        };
+        assert!(endpoints(100_000).is_ok());
+        let error = endpoints(500_000).unwrap_err();
+        assert!(error.to_string().contains("9500"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     set::{self, held_hash},
-    unit::{Hash, Payload, Unit, UnitId},
+    unit::{Hash, PAYLOAD_BYTES, Payload, Unit, UnitId},
 };
 
 #[allow(
@@ -34,8 +34,9 @@ pub const AUDIENCE: &str = "tollgate";
 /// Largest sum of payloads in a chunk, in bytes, unless one entry alone is larger.
 pub const CHUNK_BYTES: usize = 256 << 10;
 
-/// Largest message that either side takes, in bytes: a chunk of one largest object, and room.
-pub const MESSAGE_BYTES: usize = 8 << 20;
+/// Largest message that either side takes, in bytes: a chunk of one largest unit, and room; or a
+/// Hello that names some ten thousand units.
+pub const MESSAGE_BYTES: usize = 2 * PAYLOAD_BYTES;
 
 /// Longest reason in a verdict, in bytes.
 pub const REASON_BYTES: usize = 256;

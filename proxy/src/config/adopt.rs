@@ -97,6 +97,8 @@ impl Adopter {
     pub fn swap(&mut self, armed: Armed) {
         self.active.store(Arc::new(armed.after));
         for change in &*armed.changes {
+            #[cfg(feature = "failpoints")]
+            crate::failpoint::adopted(change.id());
             self.note(armed.before.has_good(change.id()), change);
         }
         for (id, why) in armed.unusable {

@@ -201,7 +201,7 @@ async fn a_connection_without_a_token_is_closed_soon() {
 #[tokio::test(start_paused = true)]
 async fn who_takes_nothing_for_too_long_is_given_up() {
     let port = Port::open().await;
-    port.publish("public", &[unit("large", &"x".repeat(4 << 20))]);
+    port.publish("public", &[unit("large", &"x".repeat(3 << 20))]);
     let mut slow = port.dial("public", "public-slow").await;
     slow.say(Hello {
         protocol: 1,

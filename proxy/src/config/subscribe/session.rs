@@ -12,6 +12,7 @@ use std::{
 use thiserror::Error;
 use tollgate_snapshot::{
     Hash,
+    unit::PAYLOAD_BYTES,
     wire::{self, BadMessage, Begin, Chunk, ControllerMessage, Entry, controller_message::Message},
 };
 
@@ -20,10 +21,6 @@ use crate::config::holding::{Arrival, Holding, Transaction};
 
 /// Largest sum of payloads in a transaction, in bytes: 50,000 routes of 5 KiB.
 pub(super) const TRANSACTION_BYTES: usize = 256 << 20;
-
-/// Largest payload of one entry, in bytes: an object of Kubernetes has 1.5 MiB at most, and
-/// compiled it is not much larger. A larger one is rejected alone.
-pub(super) const PAYLOAD_BYTES: usize = 4 << 20;
 
 /// What to do about a message.
 #[derive(Debug)]
