@@ -5,37 +5,8 @@
 use crate::{
     contender::Contender::{Envoy, Nginx, Tollgate, TollgateLogged, Yardstick},
     findings::Findings,
+    goal::{Bound, Goal},
 };
-
-/// A bound on a figure.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Bound {
-    /// The figure is at least this.
-    AtLeast(f64),
-    /// The figure is at most this.
-    AtMost(f64),
-}
-
-/// A goal and the figure that speaks of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Goal {
-    /// What the figure is, with its unit.
-    pub(crate) what: &'static str,
-    /// What it should be.
-    pub(crate) bound: Bound,
-    /// What it is: a median where it was measured more than once.
-    pub(crate) measured: f64,
-}
-
-impl Goal {
-    /// Whether the goal is reached.
-    pub(crate) fn is_met(&self) -> bool {
-        match self.bound {
-            Bound::AtLeast(least) => self.measured >= least,
-            Bound::AtMost(most) => self.measured <= most,
-        }
-    }
-}
 
 /// The goals whose figures were measured.
 pub(crate) fn of(findings: &Findings) -> Vec<Goal> {
@@ -44,7 +15,7 @@ pub(crate) fn of(findings: &Findings) -> Vec<Goal> {
         .into_iter()
         .filter_map(|(what, bound, measured)| {
             Some(Goal {
-                what,
+                what: what.to_owned(),
                 bound,
                 measured: measured?,
             })
@@ -117,28 +88,4 @@ fn size(findings: &Findings) -> Vec<Row> {
             control("findMoreNs"),
         ),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_holds_its_own_value() {
-        let rows = [
-            ("at least, equal", Bound::AtLeast(1.0), 1.0, true),
-            ("at least, less", Bound::AtLeast(1.0), 0.9, false),
-            ("at most, equal", Bound::AtMost(1.0), 1.0, true),
-            ("at most, more", Bound::AtMost(1.0), 1.1, false),
-            ("no number", Bound::AtMost(1.0), f64::NAN, false),
-        ];
-        for (name, bound, measured, met) in rows {
-            let goal = Goal {
-                what: name,
-                bound,
-                measured,
-            };
-            assert_eq!(goal.is_met(), met, "{name}");
-        }
-    }
 }

@@ -28,7 +28,9 @@ mod callgrind;
 mod control;
 mod footprint;
 
+mod facts;
 mod findings;
+mod goal;
 mod goals;
 mod machine;
 mod report;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     contender::Contender,
     findings::{Findings, Ours},
-    goals::{self, Bound, Goal},
+    goal, goals,
     measure::Sample,
     spread::Spread,
 };
@@ -47,7 +47,7 @@ fn to_json(findings: &Findings) -> Value {
         "rounds": rounds,
         "userInstructionsPerRequest": by_name(instructions.map(|(of, count)| (*of, json!(count)))),
         "tollgate": findings.ours.as_ref().map(ours),
-        "goals": goals::of(findings).iter().map(goal).collect::<Vec<_>>(),
+        "goals": goal::json(&goals::of(findings)),
     })
 }
 
@@ -85,18 +85,4 @@ fn ours(ours: &Ours) -> Value {
 
 fn spread(spread: &Spread) -> Value {
     json!({"median": spread.median, "min": spread.min, "max": spread.max})
-}
-
-fn goal(goal: &Goal) -> Value {
-    let (least, most) = match goal.bound {
-        Bound::AtLeast(least) => (Some(least), None),
-        Bound::AtMost(most) => (None, Some(most)),
-    };
-    json!({
-        "what": goal.what,
-        "atLeast": least,
-        "atMost": most,
-        "measured": goal.measured,
-        "met": goal.is_met(),
-    })
 }
