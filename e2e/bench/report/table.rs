@@ -30,13 +30,13 @@ fn served(findings: &Findings) -> String {
             .to_owned(),
     ];
     for size in &findings.sizes {
-        let figures: [(&str, fn(&Size) -> Option<Spread>); 3] = [
-            ("served", Size::served),
-            ("the API server's answer", Size::answered),
-            ("from that answer to served", Size::ours),
+        let figures = [
+            ("served", size.served()),
+            ("the API server's answer", size.answered()),
+            ("from that answer to served", size.ours()),
         ];
         for (what, figure) in figures {
-            if let Some(figure) = figure(size) {
+            if let Some(figure) = figure {
                 rows.push(row(size.routes, what, &figure));
             }
         }
