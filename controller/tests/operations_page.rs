@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use clap::CommandFactory;
 use tollgate_compile::Reason;
@@ -72,4 +72,24 @@ fn every_metric_is_explained() {
     let names = types.filter_map(|line| line.split_once(' '));
     let names: BTreeSet<String> = names.map(|(name, _)| name.to_owned()).collect();
     assert_eq!(owned(explained("Metrics")), names);
+}
+
+#[test]
+fn every_fault_names_a_test_that_is_there() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/tests");
+    let folders = ["fault", "objects"].map(|folder| tests.join(folder));
+    let files = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap());
+    let texts = files.filter_map(|file| fs::read_to_string(file.unwrap().path()).ok());
+    let texts: String = texts.collect();
+    let rows = PAGE.lines().filter_map(|line| line.strip_suffix("` |"));
+    let named: Vec<&str> = rows
+        .filter_map(|row| row.rsplit_once("| `"))
+        .map(|row| row.1)
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(texts.contains(&format!("fn {name}()")), "{name}");
+    }
 }

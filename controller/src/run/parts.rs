@@ -1,7 +1,7 @@
 //! Tasks that live and end together.
 //!
-//! In: parts, each with a name. Out: one end of all. A part that ends before it is told to takes the
-//! others along: an operator without one of them would look alive and be of no use.
+//! In: parts, each with a name. Out: one end of all. A part that ends before it is told to takes
+//! the others along: an operator without one of them would look alive and be of no use.
 
 use std::{fmt::Display, future::Future, time::Duration};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tollgate_e2e::{
     Cluster,
-    harness::{Site, get, route},
+    harness::{Site, get, route, until},
 };
 
 use crate::{CLOSED, Scene, upstream};
@@ -188,4 +188,18 @@ fn a_route_that_leads_to_its_own_gateway_takes_nobody_along() {
         assert!(status >= 500 || status == 431, "{status}");
     }
     scene.ends();
+}
+
+#[test]
+fn the_addresses_of_a_gateways_service_are_in_its_status() {
+    let site = Site::new(Cluster::shared().unwrap());
+    let _operator = site.operator("op-1").ready();
+    for address in ["192.0.2.7", "192.0.2.8"] {
+        let patch = json!({"spec": {"externalIPs": [address]}}).to_string();
+        site.kubectl(&["patch", "service", "tollgate-public", "-p", &patch]);
+        until("the address is in the status", || {
+            let public = site.ours("apigateways/public")?;
+            (public["status"]["addresses"] == json!([address])).then_some(())
+        });
+    }
 }

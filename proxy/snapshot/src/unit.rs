@@ -192,9 +192,9 @@ impl Payload {
     }
 }
 
-/// Largest JSON of a payload that is sent and taken, in bytes. An object of 1 MiB comes nowhere near,
-/// unless what it says is multiplied: each host of a route is named for each listener that serves
-/// it.
+/// Largest JSON of a payload that is sent and taken, in bytes. An object of 1 MiB comes nowhere
+/// near, unless what it says is multiplied: each host of a route is named for each listener that
+/// serves it.
 pub const PAYLOAD_BYTES: usize = 4 << 20;
 
 /// Why a payload makes no unit.
