@@ -1,14 +1,14 @@
 //! Operators that die, lag, or are away.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use tollgate_e2e::{
     Cluster,
     fault_proxy::{Fault, FaultProxy},
-    harness::{Site, route, until},
+    harness::{Site, lasts, route, until},
 };
 
-use crate::{SOON, Scene};
+use crate::Scene;
 
 #[test]
 fn the_only_operator_may_be_killed() {
@@ -105,7 +105,8 @@ fn a_namespace_may_be_deleted_while_the_operator_is_gone() {
     });
     scene.load.goes_on();
     let _operator = site.operator("op-2").ready();
-    thread::sleep(Duration::from_secs(2).min(SOON));
+    // Time for it to take something away.
+    lasts(Duration::from_secs(2));
     scene.load.goes_on();
     scene.load.stop().assert_whole();
 }
