@@ -5,10 +5,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PRODUCTS := examples/products
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crds golden fuzz bench deny clean cluster-up cluster-down
+.PHONY: help run build test lint crds golden fuzz bench bench-control deny clean cluster-up cluster-down
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the gateway on examples/products, and print curl lines to paste
 	$(CARGO) build --locked --profile quick -p tollgate-proxy -p products
@@ -43,6 +43,9 @@ BENCH_FLAGS ?=
 
 bench: ## measure side by side with nginx and Envoy, into docs/bench
 	$(CARGO) run --locked -p tollgate-tests --bin bench -- $(BENCH_FLAGS)
+
+bench-control: ## measure from kubectl apply to a served route, into docs/bench
+	$(CARGO) run --locked --release -p tollgate-e2e --bin bench-control -- $(BENCH_FLAGS)
 
 cluster-up: ## start a Kubernetes API server in the background, and print how to use it
 	@$(CARGO) run --locked -q -p tollgate-e2e --bin cluster -- up
