@@ -1,7 +1,7 @@
 //! One of our programs as a process: started, asked how it fares, ended by its own id.
 //!
-//! In: a command line. Out: a process, its log in a file, what the kernel accounts to it. The kernel
-//! ends it when the driver is killed (`setpriv --pdeathsig`).
+//! In: a command line. Out: a process, its log in a file, what the kernel accounts to it. The
+//! kernel ends it when the driver is killed (`setpriv --pdeathsig`).
 
 use std::{
     fs::{self, File},
