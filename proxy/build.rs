@@ -4,7 +4,6 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    fold_equal_code()?;
     let proto = "snapshot/proto";
     println!("cargo::rerun-if-changed={proto}/push.proto");
     let files = protox::compile(["push.proto"], [proto])?;
@@ -18,16 +17,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             .out_dir(folder)
             .extern_path(".tollgate.push.v1", "::tollgate_snapshot::wire")
             .compile_fds(files.clone())?;
-    }
-    Ok(())
-}
-
-/// Has the linker keep one copy of functions that came out the same: a megabyte less in memory.
-/// Nothing of ours compares functions by address. Where rustc's own linker is the default alone.
-fn fold_equal_code() -> Result<(), env::VarError> {
-    let is_release = env::var("PROFILE")? == "release";
-    if is_release && env::var("TARGET")? == "x86_64-unknown-linux-gnu" {
-        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
     }
     Ok(())
 }
