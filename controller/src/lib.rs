@@ -18,6 +18,7 @@ pub mod ca;
 pub mod token;
 
 pub mod bootstrap;
+mod names;
 mod secrets;
 
 pub mod proxies;
@@ -28,6 +29,8 @@ pub mod lease;
 
 pub mod events;
 pub mod status;
+
+mod causes;
 
 #[cfg(test)]
 mod fake;

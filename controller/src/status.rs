@@ -26,10 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tollgate_compile::{Change, ObjectRef, Problem};
 
 use self::writer::Writer;
-pub use self::{
-    metrics::StatusMetrics,
-    pods::{is_name_of_a_gateway, is_of_a_gateway},
-};
+pub use self::{metrics::StatusMetrics, pods::is_of_a_gateway};
 use crate::{
     events::Transition,
     holder::Holder,

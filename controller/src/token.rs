@@ -26,11 +26,9 @@ use tollgate_snapshot::{ObjectName, wire::AUDIENCE};
 use self::cache::{Age, Cache};
 use crate::{
     metrics::{Metrics, Reviewed},
+    names::{self, PREFIX},
     proxies::PodUid,
 };
-
-/// The name of a proxy's service account is this and the name of its gateway.
-const ACCOUNT_PREFIX: &str = "tollgate-";
 
 /// How long the API server may take.
 const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
@@ -195,7 +193,7 @@ impl Reviewer {
         let pod_uid = bound(user, "authentication.kubernetes.io/pod-uid")
             .ok_or_else(|| format!("{name}: it is not bound to a pod's UID"))?;
         let gateway = gateway_of(name).ok_or_else(|| {
-            format!("{name}: not a service account of the form {ACCOUNT_PREFIX}<gateway>")
+            format!("{name}: not a service account of the form {PREFIX}<gateway>")
         })?;
         Ok(Identity::Proxy {
             gateway,
@@ -217,8 +215,7 @@ fn bound<'a>(user: &'a UserInfo, extra: &str) -> Option<&'a str> {
 fn gateway_of(user: &str) -> Option<ObjectName> {
     let account = user.strip_prefix("system:serviceaccount:")?;
     let (namespace, account) = account.split_once(':')?;
-    let gateway = account.strip_prefix(ACCOUNT_PREFIX)?;
-    (!gateway.is_empty()).then(|| ObjectName::new(namespace, gateway))
+    names::gateway_of(namespace, account)
 }
 
 #[cfg(test)]

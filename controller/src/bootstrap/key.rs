@@ -4,7 +4,10 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Owne
 use kube::{Api, api::PostParams};
 use tollgate_snapshot::{ObjectName, saved::SealKey};
 
-use crate::secrets::{CallFailed, field, in_time, metadata, secret};
+use crate::{
+    names,
+    secrets::{CallFailed, field, in_time, metadata, secret},
+};
 
 /// Key in the Secret.
 const KEY: &str = "key";
@@ -15,7 +18,7 @@ pub(super) async fn read_or_make(
     gateway: &ObjectName,
     owner: &OwnerReference,
 ) -> Result<SealKey, String> {
-    let name = format!("tollgate-{}-seal", gateway.name);
+    let name = format!("{}-seal", names::of_gateway(gateway));
     let shown = |why: String| format!("secret {}/{name}: {why}", gateway.namespace);
     let there = in_time(secrets.get_opt(&name)).await;
     let there = match there.map_err(|error| shown(error.to_string()))? {

@@ -11,7 +11,10 @@ use tollgate_snapshot::{
     saved::{self, Saved, SealKey},
 };
 
-use crate::secrets::{CallFailed, apply, field, in_time, metadata, secret};
+use crate::{
+    names,
+    secrets::{CallFailed, apply, field, in_time, metadata, secret},
+};
 
 /// Largest part, in bytes.
 const PART_BYTES: usize = 900 << 10;
@@ -25,7 +28,7 @@ pub(super) struct There {
 }
 
 fn name(gateway: &ObjectName, number: usize) -> String {
-    format!("tollgate-{}-bootstrap-{number}", gateway.name)
+    format!("{}-bootstrap-{number}", names::of_gateway(gateway))
 }
 
 /// Reads the copy that is there. One that can't be read is as good as none: it is written anew.

@@ -14,6 +14,7 @@ use tonic::{
 use super::Relay;
 use crate::{
     ca::SERVICE,
+    causes::with_causes,
     proxies::{PodUid, Proxies, Proxy},
     push::push_client::PushClient,
     stream::{KEEPALIVE, KEEPALIVE_TIMEOUT, verdict},
@@ -54,7 +55,7 @@ impl Relay {
             .domain_name(format!("{SERVICE}.{}.svc", self.namespace));
         let endpoint = Endpoint::from_shared(format!("https://{address}"));
         let endpoint = endpoint.and_then(|endpoint| endpoint.tls_config(tls));
-        let endpoint = endpoint.map_err(|error| chain(&error))?;
+        let endpoint = endpoint.map_err(|error| with_causes(&error))?;
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE)
@@ -63,7 +64,7 @@ impl Relay {
             .tcp_nodelay(true);
         // The time above is TCP's alone: an end that accepts and says nothing must fail as well.
         match tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect()).await {
-            Ok(connected) => connected.map_err(|error| chain(&error)),
+            Ok(connected) => connected.map_err(|error| with_causes(&error)),
             Err(_) => Err("no connection in time".to_owned()),
         }
     }
@@ -130,15 +131,4 @@ fn report(pod: &PodUid, proxy: &Proxy) -> ProxyReport {
         gone: false,
         refused: proxy.refused.clone().unwrap_or_default(),
     }
-}
-
-/// An error with its causes: the outermost alone says "transport error".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

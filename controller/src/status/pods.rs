@@ -13,10 +13,7 @@ use kube::core::ObjectMeta;
 use tollgate_compile::{Change, Kind, Object};
 use tollgate_snapshot::ObjectName;
 
-use crate::proxies::PodUid;
-
-/// What the name of a gateway's Service begins with.
-const PREFIX: &str = "tollgate-";
+use crate::{names, proxies::PodUid};
 
 /// Which Service a slice belongs to.
 const SERVICE: &str = "kubernetes.io/service-name";
@@ -37,11 +34,6 @@ pub fn is_of_a_gateway(change: &Change) -> bool {
         // What it was before goes on.
         | Change::Refuse { .. } => false,
     }
-}
-
-/// Whether a Service of that name is a gateway's, if there is such a gateway.
-pub fn is_name_of_a_gateway(service: &str) -> bool {
-    service.starts_with(PREFIX)
 }
 
 /// The ready proxies and the addresses of all gateways.
@@ -79,7 +71,7 @@ impl Pods {
                 Some(gateway)
             }
             Change::Remove(object) if object.kind == Kind::Service => {
-                let gateway = gateway_named(&object.name.namespace, &object.name.name)?;
+                let gateway = names::gateway_of(&object.name.namespace, &object.name.name)?;
                 self.addresses.remove(&gateway).map(|_| gateway)
             }
             Change::Put(_) | Change::Remove(_) | Change::Refuse { .. } => None,
@@ -100,17 +92,12 @@ impl Pods {
 
 fn gateway_of(slice: &EndpointSlice) -> Option<ObjectName> {
     let labels = slice.metadata.labels.as_ref()?;
-    gateway_named(slice.metadata.namespace.as_deref()?, labels.get(SERVICE)?)
+    names::gateway_of(slice.metadata.namespace.as_deref()?, labels.get(SERVICE)?)
 }
 
 fn served(service: &Service) -> Option<ObjectName> {
     let metadata = &service.metadata;
-    gateway_named(metadata.namespace.as_deref()?, metadata.name.as_deref()?)
-}
-
-fn gateway_named(namespace: &str, service: &str) -> Option<ObjectName> {
-    let gateway = service.strip_prefix(PREFIX)?;
-    Some(ObjectName::new(namespace, gateway))
+    names::gateway_of(metadata.namespace.as_deref()?, metadata.name.as_deref()?)
 }
 
 fn name(metadata: &ObjectMeta) -> Option<ObjectName> {

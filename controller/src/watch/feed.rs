@@ -9,7 +9,7 @@
 //! at once when a watch ends early without an error; and a resumption that the server answers with
 //! 410 or "too large a version" it repeats for ever.
 
-use std::{collections::VecDeque, error, fmt, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use futures_util::{
     Stream, StreamExt,
@@ -23,6 +23,7 @@ use kube::{
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{pace::Pace, raw::Raw};
+use crate::causes::with_causes;
 
 /// How long a watch lasts, in seconds. A connection that is dead without a word is given up
 /// [`MARGIN`] later.
@@ -87,23 +88,12 @@ impl fmt::Display for Failure {
             return write!(f, "{}: {}", status.code, status.message);
         }
         match self {
-            Self::Said(error) => f.write_str(&chain(error)),
+            Self::Said(error) => f.write_str(&with_causes(error)),
             Self::InWatch(status) => f.write_str(&status.message),
             Self::Silent => f.write_str("the API server does not answer"),
             Self::EndedAtOnce => f.write_str("the watch ended as soon as it began"),
         }
     }
-}
-
-/// The error with its causes: the outermost says little.
-fn chain(error: &dyn error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 type Watch = BoxStream<'static, kube::Result<WatchEvent<Raw>>>;

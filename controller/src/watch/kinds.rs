@@ -7,7 +7,7 @@ use kube::core::ApiResource;
 use serde_json::{Map, Value};
 use tollgate_compile::Kind;
 
-use crate::status;
+use crate::names;
 
 /// One kind.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ fn keep_spec(fields: &mut Map<String, Value>, _: &str) {
 
 /// Of a Service, others read ports and type; of a gateway's, its addresses as well.
 fn trim_service(fields: &mut Map<String, Value>, name: &str) {
-    let is_gateways = status::is_name_of_a_gateway(name);
+    let is_gateways = name.starts_with(names::PREFIX);
     fields.retain(|name, _| name == "spec" || (is_gateways && name == "status"));
     if let Some(Value::Object(spec)) = fields.get_mut("spec") {
         spec.retain(|name, _| match &**name {
