@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 use tollgate_crds::ApiGateway;
-use tollgate_snapshot::{ObjectName, UnitId, UnitKind, UnitSet, saved::Saved};
+use tollgate_snapshot::{Hash, ObjectName, UnitId, UnitKind, UnitSet, saved::Saved};
 
 use crate::{holder::Holder, metrics::Metrics, publish::Snapshots, secrets::in_time};
 
@@ -45,8 +45,8 @@ pub struct Bootstrap {
 
 /// What is known of a gateway's copy.
 struct Kept {
-    /// What was written last.
-    saved: Option<Saved>,
+    /// What was written last, and its root hash: that is asked every second.
+    saved: Option<(Saved, Hash)>,
     /// Whether it has been asked what is there.
     read: bool,
     /// Parts that are there, at least.
@@ -125,8 +125,8 @@ impl Bootstrap {
 
 impl Kept {
     fn is_of(&self, set: &UnitSet) -> bool {
-        let root = self.saved.as_ref().map(copy::root);
-        root == Some(set.root())
+        let saved = self.saved.as_ref();
+        saved.is_some_and(|(_, root)| *root == set.root())
     }
 
     /// Says whether there was anything to write.
@@ -145,13 +145,17 @@ impl Kept {
         if !self.read {
             let there = parts::read(&secrets, gateway, &key).await?;
             self.parts = there.count;
-            self.saved = there.saved;
+            self.saved = there.saved.map(|saved| {
+                let root = copy::root(&saved);
+                (saved, root)
+            });
             self.read = true;
             if self.is_of(set) {
                 return Ok(false);
             }
         }
-        let saved = copy::of(gateway, set, self.saved.as_ref());
+        let before = self.saved.as_ref().map(|(saved, _)| saved);
+        let saved = copy::of(gateway, set, before);
         let (saved, file) = tokio::task::spawn_blocking(move || {
             let file = tollgate_snapshot::saved::write(&saved, Some(&key));
             (saved, file)
@@ -160,7 +164,7 @@ impl Kept {
         .map_err(|error| error.to_string())?;
         let file = file.map_err(|error| error.to_string())?;
         self.parts = parts::write(&secrets, gateway, &owner, &file, self.parts).await?;
-        self.saved = Some(saved);
+        self.saved = Some((saved, set.root()));
         Ok(true)
     }
 }

@@ -268,9 +268,10 @@ impl Ledger {
             let changed = newest.changes_since(&at.newest).into_keys();
             dirty.extend(changed.filter_map(|id| object_of(&id)));
             at.newest = newest;
-            for (pod, runs) in &mut self.runs {
+            let here = self.runs.iter_mut();
+            for (pod, runs) in here.filter(|(_, runs)| runs.gateway == gateway) {
                 let before = runs.clone();
-                if runs.gateway != gateway || !runs.look_up(&self.snapshots) {
+                if !runs.look_up(&self.snapshots) {
                     continue;
                 }
                 if at.ready.contains_key(pod) {
