@@ -3,7 +3,7 @@
 use tollgate_snapshot::UnitSet;
 
 use crate::support::{
-    ca::Ca,
+    controlled,
     controller::Controller,
     proxy::{Place, Proxy},
     units::{public, route, set},
@@ -25,11 +25,16 @@ fn poisoned(controller: &Controller, place: &Place) -> (Proxy, UnitSet, UnitSet)
     (proxy, good, poison)
 }
 
+/// Removes the generations that were kept after the first one.
+fn keep_the_oldest(place: &Place) {
+    for file in place.generations().iter().skip(1) {
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
 #[test]
 fn two_crashes_soon_after_a_snapshot_roll_it_back_until_another_one_comes() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let (mut proxy, good, poison) = poisoned(&controller, &place);
     proxy.source_until(|source| source["kept"] == "snapshot-1");
     proxy.crash();
@@ -71,28 +76,18 @@ fn two_crashes_soon_after_a_snapshot_roll_it_back_until_another_one_comes() {
 
 #[test]
 fn a_snapshot_that_crashes_before_it_is_kept_is_refused_the_third_time() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let (proxy, good, poison) = poisoned(&controller, &place);
     proxy.crash();
     // Whatever was kept of it is gone: the crash came first.
-    let files = place.generations();
-    files
-        .iter()
-        .skip(1)
-        .for_each(|file| std::fs::remove_file(file).unwrap());
+    keep_the_oldest(&place);
 
     let mut proxy = place.start();
     answers(&mut proxy, "good");
     let stream = controller.stream();
     stream.run(1, &poison, Some(&good));
     proxy.crash();
-    let files = place.generations();
-    files
-        .iter()
-        .skip(1)
-        .for_each(|file| std::fs::remove_file(file).unwrap());
+    keep_the_oldest(&place);
 
     let mut proxy = place.start();
     answers(&mut proxy, "good");
@@ -111,9 +106,7 @@ fn a_snapshot_that_crashes_before_it_is_kept_is_refused_the_third_time() {
 
 #[test]
 fn ends_that_were_asked_for_are_no_crashes() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let (proxy, _, _) = poisoned(&controller, &place);
     proxy.stop();
     for _ in 0..3 {
@@ -125,9 +118,7 @@ fn ends_that_were_asked_for_are_no_crashes() {
 
 #[test]
 fn a_proxy_with_nothing_else_serves_what_crashed_it() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     controller
         .stream()

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::support::{
     ca::Ca,
+    controlled,
     controller::{Controller, Port},
     proxy::Place,
     units::{public, route, set},
@@ -42,9 +43,7 @@ fn an_expired_certificate_is_refused_and_a_new_one_is_taken() {
 
 #[test]
 fn a_token_that_is_replaced_is_used_from_the_next_attempt_on() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     fs::write(place.token(), "expired").unwrap();
     let mut proxy = place.start();
     proxy.says("the token has expired");
@@ -54,9 +53,7 @@ fn a_token_that_is_replaced_is_used_from_the_next_attempt_on() {
 
 #[test]
 fn files_that_are_missing_are_named_and_waited_for() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     for file in [place.ca(), place.token()] {
         let content = fs::read(&file).unwrap();
         fs::remove_file(&file).unwrap();

@@ -10,9 +10,8 @@ use tollgate_snapshot::{
 use crate::{
     start::{left_with, with_small_files},
     support::{
-        ca::Ca,
+        controlled,
         controller::Controller,
-        proxy::Place,
         units::{public, route, set},
     },
 };
@@ -129,9 +128,7 @@ fn only_three_generations_are_kept_and_they_are_nobody_elses() {
 
 #[test]
 fn a_folder_that_cannot_be_written_costs_a_warning_and_nothing_else() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     fs::write(place.cache(), "a file in its place").unwrap();
     let mut proxy = place.start();
     let stream = controller.stream();

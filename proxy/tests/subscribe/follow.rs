@@ -8,6 +8,7 @@ use tollgate_snapshot::{
 
 use crate::support::{
     ca::Ca,
+    controlled,
     controller::{Controller, begin},
     proxy::Place,
     units::{bad_route, forwarding, function, public, route, set},
@@ -19,9 +20,7 @@ fn ok(text: &str) -> (u16, String) {
 
 #[test]
 fn the_first_snapshot_an_edit_and_a_removal_take_effect() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     assert_eq!(stream.hello.protocol, 1);
@@ -64,9 +63,7 @@ fn the_first_snapshot_an_edit_and_a_removal_take_effect() {
 
 #[test]
 fn a_full_snapshot_takes_away_what_it_does_not_name() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     stream.run(
@@ -81,9 +78,7 @@ fn a_full_snapshot_takes_away_what_it_does_not_name() {
 
 #[test]
 fn a_refused_object_is_held_and_says_so() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     let good = set(&[public(), route("a", "one")], 7);
@@ -108,9 +103,7 @@ fn a_refused_object_is_held_and_says_so() {
 
 #[test]
 fn a_unit_that_this_version_cannot_read_costs_only_itself() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     let first = set(&[public(), route("a", "one"), route("b", "two")], 7);
@@ -199,9 +192,7 @@ fn a_proxy_goes_on_without_its_controller_and_asks_for_the_difference() {
 
 #[test]
 fn what_only_a_machine_of_ones_own_may_do_is_refused_in_a_cluster() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let target = controller.address.port();
     let units = set(

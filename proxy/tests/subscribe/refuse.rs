@@ -3,17 +3,14 @@
 use tollgate_snapshot::wire::{Chunk, Commit, controller_message::Message};
 
 use crate::support::{
-    ca::Ca,
-    controller::{Controller, Stream, begin},
-    proxy::Place,
+    controlled,
+    controller::{Stream, begin},
     units::{public, route, set},
 };
 
 #[test]
 fn a_root_that_does_not_come_out_is_refused_and_everything_is_asked_for_anew() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     let first = set(&[public(), route("a", "one"), route("b", "two")], 7);
@@ -41,9 +38,7 @@ fn a_root_that_does_not_come_out_is_refused_and_everything_is_asked_for_anew() {
 
 #[test]
 fn an_older_snapshot_is_refused_and_another_replica_is_asked() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     let newer = set(&[public(), route("a", "newer")], 9);
@@ -99,9 +94,7 @@ fn garbage_is_refused_and_what_is_run_goes_on() {
             }));
         }),
     ];
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let units = set(&[public(), route("a", "one")], 7);
     controller.stream().run(1, &units, None);

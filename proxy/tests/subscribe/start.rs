@@ -6,6 +6,7 @@ use tollgate_snapshot::wire::{Boot, State};
 
 use crate::support::{
     ca::Ca,
+    controlled,
     controller::{Controller, Port},
     proxy::{Place, Proxy},
     units::{bad_route, public, route, set},
@@ -62,9 +63,7 @@ fn a_proxy_starts_from_its_disk() {
 
 #[test]
 fn the_last_good_version_of_a_held_object_survives_a_restart() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let proxy = place.start();
     let stream = controller.stream();
     let good = set(&[public(), route("a", "one")], 7);
@@ -122,9 +121,7 @@ fn a_proxy_with_nothing_is_not_ready_and_binds_nothing() {
 
 #[test]
 fn nothing_secret_is_said_or_kept_in_the_clear() {
-    let ca = Ca::new();
-    let controller = Controller::start(&ca);
-    let place = Place::new(controller.url(), &ca);
+    let (controller, place) = controlled();
     let mut proxy = place.start();
     let stream = controller.stream();
     stream.run(1, &set(&[public(), route("secret-path", "one")], 7), None);
