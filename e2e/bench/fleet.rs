@@ -7,7 +7,6 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -24,7 +23,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use tollgate_e2e::Cluster;
 
-use crate::{line::Line, program::Program};
+use crate::{line::Line, ports::free_ports, program::Program};
 
 /// The gateway.
 pub(crate) const GATEWAY: &str = "public";
@@ -315,19 +314,6 @@ fn listener(log: &str) -> anyhow::Result<u16> {
     let line = lines.next_back().context("no listener")?;
     let (_, port) = line.rsplit_once(':').context("no port")?;
     Ok(port.trim().parse()?)
-}
-
-/// `N` ports of loopback that are free now, all different.
-fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    let mut listeners = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        *port = listener.local_addr()?.port();
-        // Kept until all are known: a closed port may come again.
-        listeners.push(listener);
-    }
-    Ok(ports)
 }
 
 /// Removes a folder with all that is in it, if it is there.

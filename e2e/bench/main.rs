@@ -32,6 +32,8 @@ mod findings;
 mod goal;
 mod goals;
 mod machine;
+#[path = "../../tests/bench/ports.rs"]
+mod ports;
 mod report;
 mod spread;
 

@@ -16,9 +16,11 @@ use serde_json::Value;
 
 use crate::{
     contender::serve,
-    install, measure, objects, probe,
+    install, measure, objects,
+    ports::free_ports,
+    probe,
     running::{Running, during},
-    site::{Site, checkout, free_ports, prefixed},
+    site::{Site, checkout, prefixed},
 };
 
 /// Cores that the idle gateway is given.

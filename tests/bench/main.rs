@@ -12,6 +12,7 @@
 mod flags;
 
 mod install;
+mod ports;
 mod site;
 
 mod contender;
@@ -53,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     site::check_cores()?;
     let tools = install::tools(&contenders)?;
     let programs = site::build(&contenders)?;
-    let [upstream] = site::free_ports()?;
+    let [upstream] = ports::free_ports()?;
     let site = Site {
         scratch: site::scratch()?,
         tools,

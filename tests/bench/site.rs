@@ -5,7 +5,6 @@
 //! upstream and the load.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -18,6 +17,7 @@ use tempfile::TempDir;
 use crate::{
     contender::{Contender, Setting, nginx},
     install::{self, Tools},
+    ports::free_ports,
     probe,
     running::{Running, during},
 };
@@ -92,19 +92,6 @@ fn cargo(programs: &[&str]) -> anyhow::Result<()> {
         .args(["build", "--release", "--locked"])
         .args(programs);
     install::run(&mut command)
-}
-
-/// `N` ports of loopback that are free now, all different.
-pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    let mut listeners = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        *port = listener.local_addr()?.port();
-        // Kept until all are known: a closed port may come again.
-        listeners.push(listener);
-    }
-    Ok(ports)
 }
 
 impl Site {
