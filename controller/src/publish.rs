@@ -11,7 +11,7 @@ mod snapshots;
 use std::collections::{BTreeMap, BTreeSet};
 
 use imbl::OrdMap;
-use tollgate_snapshot::{Entry, ObjectName, UnitChange, UnitId, UnitKind, UnitSet};
+use tollgate_snapshot::{Entry, ObjectName, UnitChange, UnitId, UnitKind};
 
 use self::membership::Membership;
 pub(crate) use self::membership::needs;
@@ -83,7 +83,8 @@ impl Publisher {
     pub fn publish(&mut self, resource_version: u64) {
         for gateway in std::mem::take(&mut self.dirty) {
             let entries = self.shares.get(&gateway).map(|share| share.entries.clone());
-            let set = UnitSet::new(entries.unwrap_or_default(), resource_version);
+            let before = self.snapshots.newest(&gateway).unwrap_or_default();
+            let set = before.followed_by(entries.unwrap_or_default(), resource_version);
             self.snapshots.put(&gateway, set);
         }
         self.snapshots.listed();

@@ -20,7 +20,7 @@ use std::{
 };
 
 use tollgate_snapshot::{
-    Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, endpoints, root_hash, route,
+    Hash, ObjectName, Payload, Root, Unit, UnitChange, UnitId, UnitKind, endpoints, route,
 };
 
 use self::{
@@ -307,7 +307,7 @@ impl Active {
 
     /// The hash of all units.
     pub fn root(&self) -> Hash {
-        root_hash(self.units.iter().map(|(id, unit)| (id, &unit.hash)))
+        Root::hash_of(self.units.iter().map(|(id, unit)| (id, &unit.hash)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_snapshot::{
-    Hash, ObjectName, Unit, UnitId, UnitSet, root_hash,
+    Hash, ObjectName, Root, Unit, UnitId, UnitSet,
     saved::{Saved, SavedEntry},
 };
 
@@ -30,10 +30,6 @@ pub(super) fn of(gateway: &ObjectName, set: &UnitSet, before: Option<&Saved>) ->
 
 /// Root hash of the set that is kept.
 pub(super) fn root(saved: &Saved) -> Hash {
-    let hashes: BTreeMap<_, _> = saved
-        .entries
-        .iter()
-        .map(|entry| (&entry.id, &entry.wanted))
-        .collect();
-    root_hash(hashes)
+    let entries = saved.entries.iter();
+    Root::hash_of(entries.map(|entry| (&entry.id, &entry.wanted)))
 }

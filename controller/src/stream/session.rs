@@ -14,7 +14,7 @@ use std::{
 use imbl::OrdMap;
 use thiserror::Error;
 use tollgate_snapshot::{
-    Hash, UnitId, UnitSet, root_hash,
+    Hash, Root, UnitId, UnitSet,
     wire::{Hello, PROTOCOL, Verdicts, proxy_message::Message},
 };
 
@@ -76,7 +76,7 @@ enum Known {
 impl Known {
     fn root(&self) -> Option<Hash> {
         match self {
-            Self::Hashes(hashes) => Some(root_hash(hashes)),
+            Self::Hashes(hashes) => Some(Root::hash_of(hashes)),
             Self::Set(set) => Some(set.root()),
             Self::Nothing => None,
         }

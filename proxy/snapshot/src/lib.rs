@@ -22,11 +22,13 @@ pub mod function;
 pub mod header;
 pub mod path;
 
+pub mod root;
 pub mod set;
 
 pub mod saved;
 pub mod wire;
 
 pub use function::Function;
+pub use root::Root;
 pub use set::{Entry, UnitSet};
-pub use unit::{Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind, root_hash};
+pub use unit::{Hash, ObjectName, Payload, Unit, UnitChange, UnitId, UnitKind};

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use imbl::{OrdMap, ordmap::DiffItem};
 use sha2::{Digest, Sha256};
 
-use crate::unit::{Hash, Unit, UnitChange, UnitId, root_hash};
+use crate::{
+    root::Root,
+    unit::{Hash, Unit, UnitChange, UnitId},
+};
 
 /// What a proxy is to run for one object.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,24 +60,46 @@ pub fn held_hash(stand_in: Option<&Hash>) -> Hash {
 #[derive(Clone, Debug)]
 pub struct UnitSet {
     entries: OrdMap<UnitId, Entry>,
+    parts: Root,
     root: Hash,
     resource_version: u64,
 }
 
 impl Default for UnitSet {
     fn default() -> Self {
-        Self::new(OrdMap::new(), 0)
+        let mut parts = Root::default();
+        Self {
+            root: parts.hash(),
+            entries: OrdMap::new(),
+            parts,
+            resource_version: 0,
+        }
     }
 }
 
 impl UnitSet {
     /// The set of some entries. `resource_version` is the highest that went into them; 0: unknown.
     pub fn new(entries: OrdMap<UnitId, Entry>, resource_version: u64) -> Self {
-        let hashes: Vec<Hash> = entries.values().map(Entry::hash).collect();
-        let root = root_hash(entries.keys().zip(&hashes));
+        Self::default().followed_by(entries, resource_version)
+    }
+
+    /// The set that comes after this one. It costs the difference when the one's entries came from
+    /// the other's.
+    pub fn followed_by(&self, entries: OrdMap<UnitId, Entry>, resource_version: u64) -> Self {
+        let mut parts = self.parts.clone();
+        for change in self.entries.diff(&entries) {
+            match change {
+                DiffItem::Add(id, entry)
+                | DiffItem::Update {
+                    new: (id, entry), ..
+                } => parts.set(id, Some(entry.hash())),
+                DiffItem::Remove(id, _) => parts.set(id, None),
+            }
+        }
         Self {
+            root: parts.hash(),
             entries,
-            root,
+            parts,
             resource_version,
         }
     }

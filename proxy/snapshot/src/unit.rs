@@ -268,21 +268,6 @@ impl UnitChange {
     }
 }
 
-/// The hash of a whole set of units: over `(id, hash)`, sorted by id.
-pub fn root_hash<'a>(sorted: impl IntoIterator<Item = (&'a UnitId, &'a Hash)>) -> Hash {
-    let mut sha = Sha256::new();
-    for (id, hash) in sorted {
-        sha.update(id.kind.as_str());
-        sha.update(b"/");
-        sha.update(id.object.namespace.as_bytes());
-        sha.update(b"/");
-        sha.update(id.object.name.as_bytes());
-        sha.update(b"\n");
-        sha.update(hash.0);
-    }
-    Hash(sha.finalize().into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,16 +299,6 @@ mod tests {
         assert!(endpoints(100_000).is_ok());
         let error = endpoints(500_000).unwrap_err();
         assert!(error.to_string().contains("9500"), "{error}");
-    }
-
-    #[test]
-    fn the_root_hash_covers_ids_and_hashes() {
-        let (one, two) = (unit(1), unit(2));
-        assert_ne!(
-            root_hash([(&one.id, &one.hash)]),
-            root_hash([(&one.id, &two.hash)])
-        );
-        assert_ne!(root_hash([(&one.id, &one.hash)]), root_hash([]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imbl::OrdMap;
 use tollgate_snapshot::{
-    Entry, Hash, ObjectName, Unit, UnitChange, UnitId, root_hash,
+    Entry, Hash, ObjectName, Root, Unit, UnitChange, UnitId,
     saved::{Saved, SavedEntry},
     set::held_hash,
     wire::EntryHash,
@@ -20,6 +20,7 @@ use crate::active::Active;
 #[derive(Clone, Debug, Default)]
 pub struct Holding {
     wanted: OrdMap<UnitId, Wanted>,
+    parts: Root,
     /// None: it has been told nothing.
     root: Option<Hash>,
     resource_version: u64,
@@ -95,33 +96,33 @@ impl Holding {
 
     /// What it is after a transaction. Its root tells whether the two sides agree.
     pub fn after(&self, transaction: &Transaction) -> Self {
-        let mut wanted = match transaction.full {
-            true => OrdMap::new(),
-            false => self.wanted.clone(),
+        let mut next = match transaction.full {
+            true => Self::default(),
+            false => self.clone(),
         };
         for (id, arrival) in &transaction.entries {
             let stand_in = match &arrival.entry {
                 Ok(Entry::Held { stand_in }) => stand_in.clone(),
                 Ok(Entry::Unit(_)) | Err(_) => None,
             };
-            let next = Wanted {
+            let wanted = Wanted {
                 hash: arrival.hash,
                 held: arrival.held,
                 stand_in,
             };
-            wanted.insert(id.clone(), next);
+            next.set(id, Some(wanted));
         }
         for id in &transaction.removed {
-            wanted.remove(id);
+            next.set(id, None);
         }
-        Self::of(wanted, transaction.resource_version)
+        next.complete(transaction.resource_version)
     }
 
     /// What a saved snapshot makes it, and the steps that lead there: in two halves, since a unit
     /// must run before it can be held. It says that it has what is run, so that what could not be
     /// run before is sent again.
     pub fn restore(saved: Saved) -> (Self, [Vec<UnitChange>; 2]) {
-        let (mut wanted, mut puts, mut holds) = (OrdMap::new(), Vec::new(), Vec::new());
+        let (mut holding, mut puts, mut holds) = (Self::default(), Vec::new(), Vec::new());
         for SavedEntry {
             id,
             good,
@@ -142,14 +143,14 @@ impl Holding {
                     stand_in: stand_in.clone(),
                 });
             }
-            let entry = Wanted {
+            let wanted = Wanted {
                 hash,
                 held,
                 stand_in,
             };
-            wanted.insert(id, entry);
+            holding.set(&id, Some(wanted));
         }
-        (Self::of(wanted, saved.resource_version), [puts, holds])
+        (holding.complete(saved.resource_version), [puts, holds])
     }
 
     /// What to save while `active` is what is run of it.
@@ -178,13 +179,20 @@ impl Holding {
         }
     }
 
-    fn of(wanted: OrdMap<UnitId, Wanted>, resource_version: u64) -> Self {
-        let entries = wanted.iter().map(|(id, wanted)| (id, &wanted.hash));
-        Self {
-            root: Some(root_hash(entries)),
-            wanted,
-            resource_version,
-        }
+    /// Takes in an entry, or that there is none any more.
+    fn set(&mut self, id: &UnitId, wanted: Option<Wanted>) {
+        self.parts
+            .set(id, wanted.as_ref().map(|wanted| wanted.hash));
+        match wanted {
+            Some(wanted) => self.wanted.insert(id.clone(), wanted),
+            None => self.wanted.remove(id),
+        };
+    }
+
+    fn complete(mut self, resource_version: u64) -> Self {
+        self.root = Some(self.parts.hash());
+        self.resource_version = resource_version;
+        self
     }
 }
 

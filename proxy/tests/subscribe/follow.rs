@@ -122,7 +122,7 @@ fn a_unit_that_this_version_cannot_read_costs_only_itself() {
         .iter()
         .map(|(entry, unit)| (entry, if *entry == id { hash } else { unit.hash() }))
         .collect();
-    let root = tollgate_snapshot::root_hash(hashes.iter().map(|(id, hash)| (*id, hash)));
+    let root = tollgate_snapshot::Root::hash_of(hashes.iter().map(|(id, hash)| (*id, hash)));
     let mut begun = begin(2, &next, false);
     if let Message::Begin(begin) = &mut begun {
         begin.root = root.as_bytes().to_vec();

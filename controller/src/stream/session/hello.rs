@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_snapshot::{
-    Hash, root_hash,
+    Hash, Root,
     wire::{self, EntryHash},
 };
 
@@ -24,7 +24,7 @@ pub(super) fn known(root: Option<Hash>, have: Vec<EntryHash>) -> Result<Known, E
             .map_err(|error| Ended::Garbage(format!("hello: have: {error}")))?;
         hashes.insert(id, hash);
     }
-    Ok(match root_hash(&hashes) == root {
+    Ok(match Root::hash_of(&hashes) == root {
         true => Known::Hashes(hashes),
         false => Known::Nothing,
     })

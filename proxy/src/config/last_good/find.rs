@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use tollgate_snapshot::{
-    Hash, ObjectName, root_hash,
+    Hash, ObjectName, Root,
     saved::{self, Saved, SealKey},
 };
 
@@ -129,11 +129,6 @@ fn parse(file: &[u8], key: Option<&SealKey>, gateway: &ObjectName) -> Result<Sav
 }
 
 fn root(saved: &Saved) -> Hash {
-    let mut entries: Vec<_> = saved
-        .entries
-        .iter()
-        .map(|entry| (&entry.id, &entry.wanted))
-        .collect();
-    entries.sort_unstable();
-    root_hash(entries)
+    let entries = saved.entries.iter();
+    Root::hash_of(entries.map(|entry| (&entry.id, &entry.wanted)))
 }
