@@ -34,15 +34,13 @@ mod goals;
 mod machine;
 #[path = "../../tests/bench/ports.rs"]
 mod ports;
+#[path = "../../tests/bench/release.rs"]
+mod release;
 mod report;
 mod spread;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
 use clap::Parser;
 
 use crate::{
@@ -75,25 +73,8 @@ fn checkout() -> PathBuf {
 
 /// Builds the release programs.
 fn build() -> anyhow::Result<PathBuf> {
-    for program in ["tollgate-controller", "tollgate-proxy"] {
-        // One by one: together each would be built with the other's library features too.
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(checkout());
-        command.args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            program,
-            "--bin",
-            program,
-        ]);
-        let status = command.status().context("start cargo")?;
-        ensure!(status.success(), "{program} can't be built");
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = checkout().join(target.unwrap_or_else(|| "target".into()));
-    Ok(target.join("release"))
+    release::build(&checkout(), "tollgate-controller", &["tollgate-controller"])?;
+    release::build(&checkout(), "tollgate-proxy", &["tollgate-proxy"])
 }
 
 /// The programs that run, and what follows them.

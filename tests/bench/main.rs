@@ -18,6 +18,7 @@ mod site;
 mod contender;
 mod objects;
 mod probe;
+mod release;
 mod running;
 
 mod load;

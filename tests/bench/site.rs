@@ -6,7 +6,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     thread,
 };
 
@@ -16,9 +15,9 @@ use tempfile::TempDir;
 
 use crate::{
     contender::{Contender, Setting, nginx},
-    install::{self, Tools},
+    install::Tools,
     ports::free_ports,
-    probe,
+    probe, release,
     running::{Running, during},
 };
 
@@ -69,29 +68,12 @@ pub(crate) fn scratch() -> anyhow::Result<TempDir> {
 /// Builds the release programs that the contenders and the control bench need.
 pub(crate) fn build(contenders: &[Contender]) -> anyhow::Result<PathBuf> {
     let ours = contenders.iter().any(|contender| contender.is_ours());
+    let mut programs = vec!["yardstick"];
     if ours {
-        // Alone: beside another package it would be built with that one's library features too.
-        cargo(&["-p", "tollgate-proxy", "--bin", "tollgate-proxy"])?;
+        release::build(&checkout(), "tollgate-proxy", &["tollgate-proxy"])?;
+        programs.push("routes");
     }
-    let mut programs = vec!["-p", "tollgate-tests", "--bin", "yardstick"];
-    if ours {
-        programs.extend(["--bin", "routes"]);
-    }
-    cargo(&programs)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || checkout().join("target"),
-        |folder| checkout().join(folder),
-    );
-    Ok(target.join("release"))
-}
-
-fn cargo(programs: &[&str]) -> anyhow::Result<()> {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(checkout())
-        .args(["build", "--release", "--locked"])
-        .args(programs);
-    install::run(&mut command)
+    release::build(&checkout(), "tollgate-tests", &programs)
 }
 
 impl Site {
