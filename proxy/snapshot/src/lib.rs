@@ -4,7 +4,7 @@
 //! A unit is one source object compiled: plain data, comparable, content-hashed. Its payload is
 //! JSON with a fixed order of fields and sorted maps, so that equal input has an equal hash, and
 //! unknown fields are skipped, so that versions N and N-1 can read each other. Nothing here does
-//! I/O, and no secret enters a unit but as a hash.
+//! I/O. A secret in a unit is never shown, and a set is sealed where it is kept.
 //!
 //! Reading order: the unit, then its payloads in the order in which a request meets them; then the
 //! set of all units of a gateway, and how it travels and is kept.
