@@ -44,6 +44,8 @@ pub struct Site {
     pub certificates: Arc<Certificates>,
     /// Who holds the Lease.
     pub holder: watch::Receiver<Holder>,
+    /// What is not listed yet, and why if that is known.
+    pub missing: watch::Receiver<Vec<String>>,
 }
 
 /// Serves until `ending` says true. Each connection has one request and ten seconds, so that one

@@ -32,6 +32,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// Between two copies of a gateway.
 const APART: Duration = Duration::from_secs(30);
 
+/// After this long a copy is looked for: somebody may have deleted it, or the gateway may have been
+/// made anew, and what belonged to the old one goes with it.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// What the copies need.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
@@ -51,8 +55,12 @@ struct Kept {
     read: bool,
     /// Parts that are there, at least.
     parts: usize,
+    /// UIDs of the gateway that they belong to, and of the key that they are sealed with.
+    bound_to: Option<[String; 2]>,
     /// Not before.
     again: Instant,
+    /// When to look for it, even if nothing else is to be in it.
+    look: Instant,
 }
 
 /// Writes copies until `ending` says true, as long as this replica holds the Lease.
@@ -63,13 +71,17 @@ pub async fn run(client: Client, bootstrap: Bootstrap, mut ending: watch::Receiv
     let write = async {
         loop {
             tick.tick().await;
+            let mut holder = bootstrap.holder.clone();
             // The borrow is a lock: it must be over before anything is waited for.
-            let is_me = *bootstrap.holder.borrow() == Holder::Me;
-            match is_me {
-                true => bootstrap.write_due(&client, &mut kept).await,
-                // Another one writes now: what is there is not known any more.
-                false => kept.clear(),
+            let is_me = *holder.borrow() == Holder::Me;
+            if is_me {
+                tokio::select! {
+                    () = bootstrap.write_due(&client, &mut kept) => continue,
+                    Ok(_) = holder.wait_for(|holder| *holder != Holder::Me) => {}
+                }
             }
+            // Another one writes now: what is there is not known any more.
+            kept.clear();
         }
     };
     tokio::select! {
@@ -83,21 +95,15 @@ impl Bootstrap {
         let sets: BTreeMap<_, _> = self.sets().collect();
         all.retain(|gateway, _| sets.contains_key(gateway));
         for (gateway, set) in sets {
-            let kept = all.entry(gateway.clone()).or_insert_with(|| Kept {
-                saved: None,
-                read: false,
-                parts: 0,
-                again: Instant::now(),
-            });
-            if Instant::now() < kept.again || kept.is_of(&set) {
+            let kept = all.entry(gateway.clone()).or_insert_with(Kept::unknown);
+            let now = Instant::now();
+            if now < kept.again || (kept.is_of(&set) && now < kept.look) {
                 continue;
             }
-            // Another holder must not write the same: each call ends soon, and is asked here.
-            if *self.holder.borrow() != Holder::Me {
-                return;
-            }
             let written = kept.write(client, &gateway, &set).await;
-            kept.again = Instant::now() + APART.mul_f64(1.0 + fastrand::f64() / 10.0);
+            let jitter = 1.0 + fastrand::f64() / 10.0;
+            kept.again = Instant::now() + APART.mul_f64(jitter);
+            kept.look = Instant::now() + LOOK.mul_f64(jitter);
             match written {
                 Ok(true) => self.metrics.bootstrap.written.inc(),
                 Ok(false) => {}
@@ -124,6 +130,18 @@ impl Bootstrap {
 }
 
 impl Kept {
+    fn unknown() -> Self {
+        let now = Instant::now();
+        Self {
+            saved: None,
+            read: false,
+            parts: 0,
+            bound_to: None,
+            again: now,
+            look: now,
+        }
+    }
+
     fn is_of(&self, set: &UnitSet) -> bool {
         let saved = self.saved.as_ref();
         saved.is_some_and(|(_, root)| *root == set.root())
@@ -141,7 +159,14 @@ impl Kept {
             return Ok(false);
         };
         let secrets = Api::namespaced(client.clone(), &gateway.namespace);
-        let key = key::read_or_make(&secrets, gateway, &owner).await?;
+        let (key, key_uid) = key::read_or_make(&secrets, gateway, &owner).await?;
+        let bound_to = Some([owner.uid.clone(), key_uid]);
+        if self.bound_to == bound_to
+            && self.is_of(set)
+            && parts::are_there(&secrets, gateway, self.parts).await?
+        {
+            return Ok(false);
+        }
         if !self.read {
             let there = parts::read(&secrets, gateway, &key).await?;
             self.parts = there.count;
@@ -150,7 +175,8 @@ impl Kept {
                 (saved, root)
             });
             self.read = true;
-            if self.is_of(set) {
+            if self.is_of(set) && there.owner.as_ref() == Some(&owner.uid) {
+                self.bound_to = bound_to;
                 return Ok(false);
             }
         }
@@ -165,6 +191,7 @@ impl Kept {
         let file = file.map_err(|error| error.to_string())?;
         self.parts = parts::write(&secrets, gateway, &owner, &file, self.parts).await?;
         self.saved = Some((saved, set.root()));
+        self.bound_to = bound_to;
         Ok(true)
     }
 }

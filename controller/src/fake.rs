@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -157,6 +157,12 @@ impl State {
             },
             Method::POST => self.write(format!("{path}/{named}"), body, Some(false)),
             Method::PUT => self.write(path, body, Some(true)),
+            Method::PATCH if is_merge(&head.headers) => {
+                let there = self.objects.borrow().get(&path).cloned();
+                let mut merged = there.unwrap_or_default();
+                merge(&mut merged, body);
+                self.write(path, merged, None)
+            }
             Method::PATCH => self.write(path, body, None),
             Method::DELETE => {
                 let mut removed = None;
@@ -224,10 +230,29 @@ impl State {
         }
         let version = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         object["metadata"]["resourceVersion"] = version.to_string().into();
+        if replaces == Some(false) {
+            object["metadata"]["uid"] = format!("uid-{version}").into();
+        }
         self.objects.send_modify(|objects| {
             objects.insert(path, object.clone());
         });
         json(200, object)
+    }
+}
+
+fn is_merge(headers: &HeaderMap) -> bool {
+    let of = headers.get("content-type");
+    of.is_some_and(|of| of == "application/merge-patch+json")
+}
+
+fn merge(into: &mut Value, patch: Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (name, value) in patch {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, patch) => *into = patch,
     }
 }
 

@@ -85,6 +85,9 @@ impl Publisher {
             let entries = self.shares.get(&gateway).map(|share| share.entries.clone());
             let before = self.snapshots.newest(&gateway).unwrap_or_default();
             let set = before.followed_by(entries.unwrap_or_default(), resource_version);
+            if set.entries().is_empty() {
+                self.shares.remove(&gateway);
+            }
             self.snapshots.put(&gateway, set);
         }
         self.snapshots.listed();

@@ -82,8 +82,12 @@ impl Relay {
             if began.elapsed() >= GOOD {
                 backoff = BACKOFF;
             }
-            sleep(backoff.mul_f64(fastrand::f64())).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            tokio::select! {
+                () = sleep(backoff.mul_f64(fastrand::f64())) => {
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+                Ok(()) = holder.changed() => backoff = BACKOFF,
+            }
         }
     }
 }

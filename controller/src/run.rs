@@ -131,7 +131,8 @@ fn begin(client: Client, options: Options, shared: Shared, listeners: Listeners)
         home: options.namespace.clone(),
     };
     let watch = Watch::start(&client, &scope);
-    let spine = Spine::new(shared.snapshots.clone(), say_news);
+    let (say_missing, missing) = watch::channel(watch.missing());
+    let spine = Spine::new(shared.snapshots.clone(), say_news, say_missing);
     parts.add("watch", |ending| spine.run(watch, ending));
     let serving = shared.serving(&client, &options, &holder);
     parts.try_add("streams", |ending| {
@@ -169,7 +170,7 @@ fn begin(client: Client, options: Options, shared: Shared, listeners: Listeners)
     parts.add("bootstrap", |ending| {
         bootstrap::run(client, bootstrap, ending)
     });
-    let site = shared.site(&holder);
+    let site = shared.site(&holder, missing);
     parts.add("admin", |ending| {
         admin::serve(listeners.admin, site, ending)
     });
@@ -230,8 +231,13 @@ impl Shared {
         }
     }
 
-    fn site(&self, holder: &watch::Receiver<Holder>) -> Site {
+    fn site(
+        &self,
+        holder: &watch::Receiver<Holder>,
+        missing: watch::Receiver<Vec<String>>,
+    ) -> Site {
         Site {
+            missing,
             metrics: Arc::clone(&self.metrics),
             proxies: self.proxies.clone(),
             snapshots: self.snapshots.clone(),

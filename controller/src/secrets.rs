@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, future::ready, time::Duration};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource,
@@ -27,6 +27,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a watch may be silent until it is begun anew, in seconds.
 const WATCH_SECONDS: u32 = 45;
+
+/// Failures in a row after which a watch is begun anew.
+const FAILURES: u32 = 4;
 
 /// Why a call did not get through.
 #[derive(Debug, Error)]
@@ -66,11 +69,36 @@ pub(crate) fn follow(
 ) -> impl Stream<Item = Option<Secret>> + Send + use<> {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let only = only.timeout(WATCH_SECONDS);
     let shown = format!("{namespace}/{name}");
-    let mut listed = false;
-    let events = watcher(api, only.timeout(WATCH_SECONDS)).default_backoff();
-    events.filter_map(move |event| {
-        ready(match event {
+    // The library asks for ever for a version that the server does not know any more: after some
+    // failures in a row the Secret is listed anew.
+    let attempt = move |()| {
+        let events = watcher(api.clone(), only.clone()).default_backoff();
+        let attempt = until_failures(events, shown.clone());
+        ready(Some((attempt, ())))
+    };
+    stream::unfold((), attempt).flatten()
+}
+
+/// What a watch of one Secret says, until it fails several times in a row.
+fn until_failures(
+    events: impl Stream<Item = watcher::Result<Event<Secret>>> + Send,
+    shown: String,
+) -> impl Stream<Item = Option<Secret>> + Send {
+    let (mut listed, mut failures) = (false, 0);
+    let said = events.map(move |event| {
+        failures = match &event {
+            Ok(_) => 0,
+            Err(error) => {
+                tracing::warn!(secret = %shown, %error, "can't watch a Secret");
+                failures + 1
+            }
+        };
+        if failures == FAILURES {
+            return None;
+        }
+        Some(match event {
             Ok(Event::Init) => {
                 listed = false;
                 None
@@ -82,12 +110,11 @@ pub(crate) fn follow(
             Ok(Event::InitDone) => (!listed).then_some(None),
             Ok(Event::Apply(secret)) => Some(Some(secret)),
             Ok(Event::Delete(_)) => Some(None),
-            Err(error) => {
-                tracing::warn!(secret = %shown, %error, "can't watch a Secret");
-                None
-            }
+            Err(_) => None,
         })
-    })
+    });
+    said.take_while(|said| ready(said.is_some()))
+        .filter_map(|said| ready(said.flatten()))
 }
 
 /// What a Secret has under a key.

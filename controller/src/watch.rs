@@ -123,7 +123,7 @@ pub struct Scope {
 pub struct Watch {
     news: mpsc::Receiver<(usize, News)>,
     /// The sources; they end with it.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
     /// What is not listed yet, and why not if that is known.
     missing: BTreeMap<usize, Missing>,
     held: BTreeMap<usize, Held>,
@@ -157,7 +157,7 @@ impl Watch {
         }
         Self {
             news,
-            _tasks: tasks,
+            tasks,
             missing,
             held: BTreeMap::new(),
             resource_version: 0,
@@ -168,7 +168,16 @@ impl Watch {
     /// for another. Nothing is lost when it is not waited for to the end.
     pub async fn next(&mut self) -> Batch {
         let mut news = Vec::new();
-        self.news.recv_many(&mut news, BATCH).await;
+        tokio::select! {
+            _ = self.news.recv_many(&mut news, BATCH) => {}
+            // Without one of its sources an operator would look alive and see half of the world.
+            Some(ended) = self.tasks.join_next() => {
+                let panic = ended.err().and_then(|ended| ended.try_into_panic().ok());
+                if let Some(panic) = panic {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
         let mut batch = Batch::default();
         let mut held_differs = false;
         for (number, news) in news {

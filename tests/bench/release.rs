@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-/// Builds programs of one package of the checkout. Packages are built one by one: two together would
-/// each have the library features of the other.
+/// Builds programs of one package of the checkout. Packages are built one by one: two together
+/// would each have the library features of the other.
 pub(crate) fn build(checkout: &Path, package: &str, programs: &[&str]) -> anyhow::Result<PathBuf> {
     let host = host()?;
     let mut cargo = Command::new(env!("CARGO"));

@@ -20,9 +20,6 @@ use crate::{
 
 const GRANT: Kind = Kind::ReferenceGrant;
 
-/// Of a namespace that nobody described.
-static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
-
 /// An object as its reader handed it over.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Source {
@@ -145,9 +142,9 @@ impl<'a> Lookup<'a> {
         'a: 'b,
     {
         let written = match self.facts(Kind::Namespace, &ObjectName::new("", namespace)) {
-            Some(Facts::Namespace(labels)) => labels.as_ref()?,
+            Some(Facts::Namespace(labels)) => Some(labels.as_ref()?),
             Some(Facts::Function | Facts::Gateway(_) | Facts::Service(_) | Facts::Grant(_))
-            | None => &NO_LABELS,
+            | None => None,
         };
         Some(Labels {
             name: namespace,

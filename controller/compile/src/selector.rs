@@ -17,16 +17,22 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 pub(crate) struct Labels<'a> {
     /// Name of the namespace.
     pub(crate) name: &'a str,
-    /// The labels that were written.
-    pub(crate) written: &'a BTreeMap<String, String>,
+    /// The labels that were written; none: nobody has described the namespace.
+    pub(crate) written: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Labels<'a> {
     fn find(&self, key: &str) -> Option<&'a str> {
         match key {
             NAME_LABEL => Some(self.name),
-            key => self.written.get(key).map(String::as_str),
+            key => self.written?.get(key).map(String::as_str),
         }
+    }
+
+    /// Whether a namespace lacks a label. Of one that nobody has described that is not known, and
+    /// what is not known admits nobody.
+    fn lacks(&self, key: &str) -> bool {
+        (key == NAME_LABEL || self.written.is_some()) && self.find(key).is_none()
     }
 }
 
@@ -48,9 +54,12 @@ fn holds(one: &LabelRequirement, labels: Labels<'_>) -> bool {
     let is_listed = |value: &str| one.values.iter().any(|listed| listed == value);
     match one.operator {
         LabelOperator::In => found.is_some_and(is_listed),
-        LabelOperator::NotIn => !found.is_some_and(is_listed),
+        LabelOperator::NotIn => match found {
+            Some(value) => !is_listed(value),
+            None => labels.lacks(&one.key),
+        },
         LabelOperator::Exists => found.is_some(),
-        LabelOperator::DoesNotExist => found.is_none(),
+        LabelOperator::DoesNotExist => labels.lacks(&one.key),
     }
 }
 
@@ -171,7 +180,35 @@ mod tests {
         let written = BTreeMap::from(written);
         let labels = Labels {
             name: "pay",
-            written: &written,
+            written: Some(&written),
+        };
+        for (name, value, expected) in rows {
+            assert_eq!(selects(&selector(value), labels), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_namespace_that_nobody_described_only_the_name_is_known() {
+        let one = |key, operator, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let rows = [
+            ("in", one("team", "In", json!(["shop"])), false),
+            ("not in", one("team", "NotIn", json!(["shop"])), false),
+            ("exists", one("team", "Exists", json!([])), false),
+            (
+                "does not exist",
+                one("team", "DoesNotExist", json!([])),
+                false,
+            ),
+            ("name", one(NAME_LABEL, "In", json!(["pay"])), true),
+            (
+                "other name",
+                one(NAME_LABEL, "NotIn", json!(["shop"])),
+                true,
+            ),
+        ];
+        let labels = Labels {
+            name: "pay",
+            written: None,
         };
         for (name, value, expected) in rows {
             assert_eq!(selects(&selector(value), labels), expected, "{name}");

@@ -38,11 +38,11 @@ pub(super) fn answer(site: &Site, method: &Method, path: &str) -> Answer {
 
 fn readyz(site: &Site) -> Answer {
     let not_ready = match (site.snapshots.is_listed(), site.certificates.is_ready()) {
-        (false, _) => "the objects are not all listed yet",
-        (true, false) => "there is no serving certificate yet",
+        (false, _) => format!("not listed yet: {}", site.missing.borrow().join("; ")),
+        (true, false) => "there is no serving certificate yet".to_owned(),
         (true, true) => return plain(StatusCode::OK, "ok"),
     };
-    plain(StatusCode::SERVICE_UNAVAILABLE, not_ready)
+    plain(StatusCode::SERVICE_UNAVAILABLE, &not_ready)
 }
 
 fn metrics(site: &Site) -> Answer {

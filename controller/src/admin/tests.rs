@@ -22,6 +22,10 @@ fn site(holder: Holder) -> Site {
         snapshots: Snapshots::default(),
         certificates: Arc::default(),
         holder,
+        missing: watch::channel(vec![
+            "ApiRoute: the API server does not know the kind".to_owned(),
+        ])
+        .1,
     }
 }
 
@@ -36,7 +40,7 @@ async fn get(site: &Site, path: &str) -> (StatusCode, String) {
 async fn a_replica_is_ready_once_all_is_listed_and_it_has_a_certificate() {
     let mut site = site(Holder::Nobody);
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    let unlisted = "the objects are not all listed yet\n".to_owned();
+    let unlisted = "not listed yet: ApiRoute: the API server does not know the kind\n".to_owned();
     assert_eq!(get(&site, "/readyz").await, (unavailable, unlisted));
     Publisher::new(site.snapshots.clone()).publish(1);
     let bare = "there is no serving certificate yet\n".to_owned();

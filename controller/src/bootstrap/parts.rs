@@ -3,8 +3,10 @@
 //! Each part says how many there are and the SHA-256 of the whole, so that a reader who finds parts
 //! of two copies knows.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
-use kube::{Api, api::DeleteParams};
+use kube::{Api, api::DeleteParams, core::ObjectMeta};
 use sha2::{Digest, Sha256};
 use tollgate_snapshot::{
     Hash, ObjectName,
@@ -25,6 +27,8 @@ pub(super) struct There {
     pub(super) count: usize,
     /// The copy, if it can be read.
     pub(super) saved: Option<Saved>,
+    /// UID of the gateway that all parts belong to; none: of no or not all of the same.
+    pub(super) owner: Option<String>,
 }
 
 fn name(gateway: &ObjectName, number: usize) -> String {
@@ -40,6 +44,7 @@ pub(super) async fn read(
     let mut file = Vec::new();
     let mut sum = None;
     let mut count = 0;
+    let mut owners = BTreeSet::new();
     loop {
         let name = name(gateway, count);
         let found = in_time(secrets.get_opt(&name)).await;
@@ -48,12 +53,41 @@ pub(super) async fn read(
         let Some(found) = found else { break };
         sum = sum.or_else(|| field(&found, "sum").map(<[u8]>::to_vec));
         file.extend_from_slice(field(&found, "part").unwrap_or_default());
+        owners.insert(owner_of(&found.metadata));
         count += 1;
     }
     let whole = sum == Some(sum_of(&file).into_bytes());
     let saved = whole.then(|| saved::read(&file, Some(key)).ok()).flatten();
     let saved = saved.filter(|saved| saved.gateway == *gateway);
-    Ok(There { count, saved })
+    let one = (owners.len() == 1).then(|| owners.pop_first()).flatten();
+    Ok(There {
+        count,
+        saved,
+        owner: one.flatten(),
+    })
+}
+
+/// Whether as many parts are there.
+pub(super) async fn are_there(
+    secrets: &Api<Secret>,
+    gateway: &ObjectName,
+    count: usize,
+) -> Result<bool, String> {
+    for number in 0..count {
+        let name = name(gateway, number);
+        let found = in_time(secrets.get_metadata_opt(&name)).await;
+        let found =
+            found.map_err(|error| format!("secret {}/{name}: {error}", gateway.namespace))?;
+        if found.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn owner_of(metadata: &ObjectMeta) -> Option<String> {
+    let owners = metadata.owner_references.iter().flatten();
+    owners.map(|owner| owner.uid.clone()).next()
 }
 
 /// Writes a copy, and deletes the parts beyond it; `before` of them may be there. Returns how many

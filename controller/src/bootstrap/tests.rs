@@ -40,12 +40,15 @@ fn noise(length: usize) -> String {
 
 async fn api() -> FakeApi {
     let api = FakeApi::start().await;
-    let gateway = json!({
-        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
-        "metadata": {"namespace": "shop", "name": "public", "uid": "uid-1"},
-    });
-    api.put(GATEWAY, gateway);
+    api.put(GATEWAY, gateway("uid-1"));
     api
+}
+
+fn gateway(uid: &str) -> Value {
+    json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+        "metadata": {"namespace": "shop", "name": "public", "uid": uid},
+    })
 }
 
 fn bytes(secret: &Value, key: &str) -> Vec<u8> {
@@ -113,6 +116,7 @@ impl Writer {
     fn later(&mut self) {
         for kept in self.kept.values_mut() {
             kept.again = Instant::now();
+            kept.look = Instant::now();
         }
     }
 
@@ -218,6 +222,39 @@ async fn a_copy_that_cannot_be_read_is_written_anew() {
     api.put(&path, broken);
     Writer::new(&api).write(&same).await;
     assert_eq!(copy::root(&read(&api)), same.root());
+}
+
+#[tokio::test]
+async fn a_copy_that_somebody_deleted_is_written_again_with_all_that_was_in_it() {
+    let api = api().await;
+    let mut writer = Writer::new(&api);
+    let same = set(&[unit("public", "1")]);
+    writer.write(&same).await;
+    for name in ["bootstrap-0", "seal"] {
+        api.remove(&format!("{SECRETS}/tollgate-public-{name}"))
+            .unwrap();
+        writer.later();
+        writer.write(&same).await;
+        assert_eq!(copy::root(&read(&api)), same.root(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_made_anew_owns_its_key_and_its_copy() {
+    let api = api().await;
+    let mut writer = Writer::new(&api);
+    let same = set(&[unit("public", "1")]);
+    writer.write(&same).await;
+    let key = seal(&api);
+    api.put(GATEWAY, gateway("uid-2"));
+    writer.later();
+    writer.write(&same).await;
+    for name in ["bootstrap-0", "seal"] {
+        let secret = api.get(&format!("{SECRETS}/tollgate-public-{name}"));
+        let owners = &secret.unwrap()["metadata"]["ownerReferences"];
+        assert_eq!(owners[0]["uid"], "uid-2", "{name}");
+    }
+    assert_eq!(seal(&api), key);
 }
 
 #[tokio::test]

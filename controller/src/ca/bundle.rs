@@ -49,12 +49,17 @@ pub(super) async fn run(
         loop {
             tick.tick().await;
             let known = bundle.borrow().clone();
-            match known {
-                Some(known) if *options.holder.borrow() == Holder::Me => {
-                    write_due(&options, &known, &mut applied).await;
+            let mut holder = options.holder.clone();
+            let is_me = *holder.borrow() == Holder::Me;
+            if let Some(known) = known
+                && is_me
+            {
+                tokio::select! {
+                    () = write_due(&options, &known, &mut applied) => continue,
+                    Ok(_) = holder.wait_for(|holder| *holder != Holder::Me) => {}
                 }
-                Some(_) | None => applied.clear(),
             }
+            applied.clear();
         }
     };
     tokio::select! {

@@ -46,8 +46,6 @@ pub enum Refused {
 /// The streams to the proxies and between the replicas.
 #[derive(Debug)]
 pub struct StreamMetrics {
-    /// Connections that are open, whoever dialled them.
-    pub connections: IntGauge,
     /// Connections that failed before their first byte of HTTP: no TLS, or too slow.
     pub handshakes_failed: IntCounter,
     /// Streams to proxies that are open.
@@ -75,10 +73,6 @@ impl StreamMetrics {
         let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(registry, IntGauge::new(name, help)?);
         Ok(Self {
-            connections: gauge(
-                "tollgate_controller_connections",
-                "Open connections to the push port.",
-            )?,
             handshakes_failed: counter(
                 "tollgate_controller_handshakes_failed_total",
                 "Connections to the push port that came to nothing: no TLS, or too slow.",

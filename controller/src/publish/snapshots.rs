@@ -89,11 +89,16 @@ impl Snapshots {
     /// Publishes a set.
     pub(crate) fn put(&self, gateway: &ObjectName, set: UnitSet) {
         self.with(gateway, |kept| {
+            // Of a gateway that is gone nothing is kept but that.
+            let is_gone = set.entries().is_empty();
             if let Some(before) = kept.newest.send_replace(Some(set)) {
                 kept.before.push_back((before, Instant::now()));
                 if kept.before.len() > REMEMBERED {
                     kept.before.pop_front();
                 }
+            }
+            if is_gone {
+                kept.before.clear();
             }
         });
     }

@@ -24,10 +24,16 @@ pub(super) struct Spine {
     untold: News,
     has_untold: bool,
     is_listed: bool,
+    /// What is not listed yet, for whoever asks why.
+    missing: watch::Sender<Vec<String>>,
 }
 
 impl Spine {
-    pub(super) fn new(snapshots: Snapshots, status: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(
+        snapshots: Snapshots,
+        status: mpsc::Sender<News>,
+        missing: watch::Sender<Vec<String>>,
+    ) -> Self {
         Self {
             compiler: Compiler::default(),
             publisher: Publisher::new(snapshots),
@@ -35,6 +41,7 @@ impl Spine {
             untold: News::default(),
             has_untold: false,
             is_listed: false,
+            missing,
         }
     }
 
@@ -43,7 +50,12 @@ impl Spine {
         let status = self.status.clone();
         loop {
             tokio::select! {
-                batch = watch.next() => self.take(batch),
+                batch = watch.next() => {
+                    if !self.is_listed {
+                        self.missing.send_replace(watch.missing());
+                    }
+                    self.take(batch);
+                }
                 permit = status.reserve(), if self.is_listed && self.has_untold => {
                     let Ok(permit) = permit else { return };
                     permit.send(mem::take(&mut self.untold));

@@ -17,6 +17,15 @@ const FIRST: Duration = Duration::from_millis(250);
 /// Longest wait after a failure.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long an object may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait {
+    /// So long from when it was first put in.
+    For(Duration),
+    /// Until then, however long it has waited.
+    Until(Instant),
+}
+
 /// What is to be written.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -39,13 +48,17 @@ struct Failed {
 }
 
 impl Queue {
-    /// Puts an object in, or moves it: it is due `delay` after it was first put in.
-    pub(super) fn put(&mut self, object: &ObjectRef, now: Instant, delay: Duration) {
+    /// Puts an object in, or moves it.
+    pub(super) fn put(&mut self, object: &ObjectRef, now: Instant, wait: Wait) {
         let before = self.take_out(object);
         let since = before.map_or(now, |waiting| waiting.since);
         let failed = self.failed.get(object);
         let earliest = failed.map_or(since, |failed| failed.not_before);
-        let due = (since + delay).max(earliest);
+        let due = match wait {
+            Wait::For(time) => since + time,
+            Wait::Until(instant) => instant,
+        };
+        let due = due.max(earliest);
         self.order.insert((due, object.clone()));
         self.waiting.insert(object.clone(), Waiting { since, due });
     }
@@ -129,7 +142,7 @@ mod tests {
     fn an_object_that_changes_again_and_again_is_written_once_and_in_time() {
         let (mut queue, start) = (Queue::default(), Instant::now());
         for at in [0, 20, 40] {
-            queue.put(&route("a"), start + millis(at), millis(50));
+            queue.put(&route("a"), start + millis(at), Wait::For(millis(50)));
         }
         assert_eq!(queue.len(), 1);
         assert_eq!(queue.pop(start + millis(49)), None);
@@ -138,11 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn an_object_that_waits_until_an_instant_waits_no_shorter_when_it_is_put_in_again() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        for at in [0, 400, 900] {
+            let until = Wait::Until(start + millis(1000));
+            queue.put(&route("a"), start + millis(at), until);
+        }
+        assert_eq!(queue.next_due(), Some(start + millis(1000)));
+    }
+
+    #[test]
     fn what_is_due_first_is_written_first() {
         let (mut queue, start) = (Queue::default(), Instant::now());
-        queue.put(&route("a"), start, millis(50));
-        queue.put(&route("b"), start, millis(50));
-        queue.put(&route("b"), start, millis(0));
+        queue.put(&route("a"), start, Wait::For(millis(50)));
+        queue.put(&route("b"), start, Wait::For(millis(50)));
+        queue.put(&route("b"), start, Wait::For(millis(0)));
         assert_eq!(queue.pop(start), Some(route("b")));
         assert_eq!(queue.next_due(), Some(start + millis(50)));
     }
@@ -153,14 +176,14 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..20 {
             queue.failed(&route("a"), start, None, 1.0);
-            queue.put(&route("a"), start, millis(0));
+            queue.put(&route("a"), start, Wait::For(millis(0)));
             waits.push(queue.next_due().unwrap() - start);
         }
         assert_eq!(waits[..3], [FIRST, FIRST * 2, FIRST * 4]);
         assert!(waits.is_sorted());
         assert_eq!(waits[19], LONGEST);
         queue.forgive(&route("a"));
-        queue.put(&route("a"), start, millis(0));
+        queue.put(&route("a"), start, Wait::For(millis(0)));
         assert_eq!(queue.next_due(), Some(start));
     }
 
@@ -170,7 +193,7 @@ mod tests {
             let (mut queue, start) = (Queue::default(), Instant::now());
             let asked = Some(Duration::from_secs(asked));
             queue.failed(&route("a"), start, asked, 0.0);
-            queue.put(&route("a"), start, millis(0));
+            queue.put(&route("a"), start, Wait::For(millis(0)));
             assert_eq!(queue.next_due(), Some(start + Duration::from_secs(kept)));
         }
     }

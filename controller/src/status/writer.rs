@@ -177,8 +177,8 @@ impl Writer {
             return;
         }
         let now = Instant::now();
-        let delay = pace::delay(known, &judged, leading, now);
-        self.queue.put(object, now, delay);
+        let wait = pace::wait(known, &judged, leading, now);
+        self.queue.put(object, now, wait);
     }
 
     /// When to look at the queue next; `None`: not before a write has ended.
@@ -250,6 +250,7 @@ impl Writer {
             // What is there now will be heard of, if it has not been yet.
             Err(NotWritten::Stale) => {
                 if self.ledger.is_known_as(&object, &over) {
+                    tracing::debug!(%object, over, "another version is there");
                     self.queue
                         .failed(&object, Instant::now(), None, fastrand::f64());
                 }

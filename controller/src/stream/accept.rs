@@ -51,16 +51,19 @@ pub(super) async fn run(
             continue;
         };
         let (tls, connections) = (tls.clone(), connections.clone());
-        let metrics = Arc::clone(&metrics);
-        handshakes.begin(async move {
+        let counts = Arc::clone(&metrics);
+        let makes_place = handshakes.begin(async move {
             match timeout(HANDSHAKE_TIMEOUT, shake_hands(&tls, tcp)).await {
                 // When the server is gone, so is whoever would have been served.
                 Ok(Some(stream)) => {
                     let _ = connections.send(Connection::new(stream, permit)).await;
                 }
-                Ok(None) | Err(_) => metrics.stream.handshakes_failed.inc(),
+                Ok(None) | Err(_) => counts.stream.handshakes_failed.inc(),
             }
         });
+        if makes_place {
+            metrics.stream.handshakes_failed.inc();
+        }
     }
 }
 
@@ -83,14 +86,18 @@ struct Handshakes {
 }
 
 impl Handshakes {
-    fn begin(&mut self, handshake: impl Future<Output = ()> + Send + 'static) {
+    /// Says whether an older one had to make place.
+    fn begin(&mut self, handshake: impl Future<Output = ()> + Send + 'static) -> bool {
         while self.tasks.try_join_next().is_some() {}
         self.order.retain(|task| !task.is_finished());
-        if self.order.len() >= HANDSHAKES_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
+        let oldest = match self.order.len() >= HANDSHAKES_MAX {
+            true => self.order.pop_front(),
+            false => None,
+        };
+        if let Some(oldest) = &oldest {
             oldest.abort();
         }
         self.order.push_back(self.tasks.spawn(handshake));
+        oldest.is_some()
     }
 }

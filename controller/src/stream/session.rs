@@ -21,7 +21,7 @@ use tollgate_snapshot::{
 use super::{transaction::Transaction, verdict};
 use crate::{
     metrics::{Refused, Took},
-    proxies::Verdict,
+    proxies::{self, Verdict},
 };
 
 /// How long a proxy may take for its Hello.
@@ -200,10 +200,13 @@ impl Session {
         let root = root("verdicts", &verdicts.root)?;
         let exceptions = verdict::read(verdicts.exceptions);
         let refused = (!verdicts.refused.is_empty()).then(|| verdict::reason(verdicts.refused));
-        let took = match (&refused, exceptions.is_empty()) {
+        // What the operator holds is no proxy's doing.
+        let mut all = exceptions.values();
+        let is_rejected = all.any(|verdict| verdict.running == proxies::Running::Rejected);
+        let took = match (&refused, is_rejected) {
             (Some(_), _) => Took::Nothing,
-            (None, false) => Took::Partly,
-            (None, true) => Took::All,
+            (None, true) => Took::Partly,
+            (None, false) => Took::All,
         };
         self.refused = None;
         let known = if refused.is_some() {
@@ -250,12 +253,12 @@ impl Session {
             State::Silent { .. } | State::Pending(_) => false,
             // The answer to a Hello is never left out: its Verdicts say that all is well.
             State::Greeted(_) => true,
-            State::Idle(known) => {
-                let refused = self.refused.as_ref();
-                let refused = refused.filter(|refused| refused.root == newest.root());
-                known.root() != Some(newest.root())
-                    && refused.is_none_or(|refused| now >= refused.again)
-            }
+            State::Idle(known) => match &self.refused {
+                Some(refused) if refused.root == newest.root() => now >= refused.again,
+                // Even if it has that already: its Verdicts say that all is well again.
+                Some(_) => true,
+                None => known.root() != Some(newest.root()),
+            },
         };
         if !due {
             return None;

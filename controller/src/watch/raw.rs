@@ -114,7 +114,12 @@ impl Raw {
         };
         let manifest = match serde_json::from_str(self.text.get()) {
             Ok(manifest) => manifest,
-            Err(error) => return (refuse(object, Value::Null, "", &error), None),
+            Err(error) => {
+                let seen = row
+                    .is_ours
+                    .then(|| self.seen(row.kind, name, &mut Map::new()));
+                return (refuse(object, Value::Null, "", &error), seen);
+            }
         };
         let Value::Object(mut fields) = manifest else {
             let message = "an object of JSON is expected";

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use futures_util::StreamExt;
 use kube::Client;
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 use tollgate_compile::{Change, ObjectRef};
 use tollgate_snapshot::ObjectName;
 use tracing::{info, warn};
@@ -84,6 +87,8 @@ impl Source {
         let mut state = State::default();
         let mut deletions = Deletions::default();
         let mut look = interval(LOOK);
+        // It is asked only while something is held.
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let crd = self.row.definition().unwrap_or_default();
         loop {
             deletions.ask(&self.client, &crd);

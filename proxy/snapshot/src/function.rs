@@ -41,8 +41,7 @@ pub struct Invoke {
     pub keys: Vec<InvokeKey>,
 }
 
-/// A secret that a function's sidecars and the gateways share, written as 64 hex digits. It is never
-/// shown.
+/// A secret that a function's sidecars and the gateways share, as 64 hex digits. It is never shown.
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InvokeKey([u8; 32]);

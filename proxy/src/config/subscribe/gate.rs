@@ -45,6 +45,15 @@ impl fmt::Display for Closed {
     }
 }
 
+/// A snapshot, by what tells it from others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// Root hash; none: nothing is there.
+    pub(super) root: Option<Hash>,
+    /// The highest resourceVersion that went into it; 0: unknown.
+    pub(super) resource_version: u64,
+}
+
 /// Lets snapshots in or not. It outlives streams.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -67,21 +76,19 @@ impl Gate {
         &self.rolled_back
     }
 
-    /// Whether a snapshot may be looked at. `resource_version` and `held`: 0 is unknown.
+    /// Whether a snapshot may be looked at. The one that is held always may: a replica that has
+    /// watched for longer names a lower version for the same.
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn admit(
-        &mut self,
-        root: Hash,
-        resource_version: u64,
-        held: u64,
-        now: Instant,
-    ) -> Result<(), Closed> {
-        if self.rolled_back.contains(&root) {
+    pub(super) fn admit(&mut self, offered: Mark, held: Mark, now: Instant) -> Result<(), Closed> {
+        if let Some(root) = offered.root
+            && self.rolled_back.contains(&root)
+        {
             return Err(Closed::RolledBack(root));
         }
-        if resource_version == 0 || held == 0 || resource_version >= held {
+        let (newest, known) = (held.resource_version, offered.resource_version);
+        if known == 0 || newest == 0 || known >= newest || offered.root == held.root {
             return Ok(());
         }
         let since = *self.older_since.get_or_insert(now);
@@ -89,8 +96,8 @@ impl Gate {
             return Ok(());
         }
         Err(Closed::Older {
-            offered: resource_version,
-            held,
+            offered: known,
+            held: newest,
         })
     }
 
@@ -107,6 +114,14 @@ mod tests {
     use super::*;
 
     const ROOT: Hash = Hash::from_bytes([1; 32]);
+    const OTHER: Hash = Hash::from_bytes([2; 32]);
+
+    fn mark(root: Hash, resource_version: u64) -> Mark {
+        Mark {
+            root: Some(root),
+            resource_version,
+        }
+    }
 
     #[test]
     fn an_older_snapshot_is_refused_for_a_minute_and_then_taken() {
@@ -127,19 +142,29 @@ mod tests {
             ("older, in its time", at(65), 7, 9, Ok(())),
         ];
         for (name, now, offered, held, expected) in rows {
-            assert_eq!(gate.admit(ROOT, offered, held, now), expected, "{name}");
+            let admitted = gate.admit(mark(ROOT, offered), mark(OTHER, held), now);
+            assert_eq!(admitted, expected, "{name}");
         }
         gate.adopted();
-        assert_eq!(gate.admit(ROOT, 7, 9, at(66)), older);
+        let again = gate.admit(mark(ROOT, 7), mark(OTHER, 9), at(66));
+        assert_eq!(again, older);
+    }
+
+    #[test]
+    fn what_is_held_is_not_older_whatever_version_it_has_elsewhere() {
+        let mut gate = Gate::default();
+        let admitted = gate.admit(mark(ROOT, 7), mark(ROOT, 9), Instant::now());
+        assert_eq!(admitted, Ok(()));
     }
 
     #[test]
     fn a_snapshot_that_was_rolled_back_stays_out_until_another_one_is_adopted() {
         let now = Instant::now();
         let mut gate = Gate::new(vec![ROOT]);
-        assert_eq!(gate.admit(ROOT, 1, 1, now), Err(Closed::RolledBack(ROOT)));
-        assert_eq!(gate.admit(Hash::from_bytes([2; 32]), 1, 1, now), Ok(()));
+        let admit = |gate: &mut Gate, root| gate.admit(mark(root, 1), mark(OTHER, 1), now);
+        assert_eq!(admit(&mut gate, ROOT), Err(Closed::RolledBack(ROOT)));
+        assert_eq!(admit(&mut gate, OTHER), Ok(()));
         gate.adopted();
-        assert_eq!(gate.admit(ROOT, 1, 1, now), Ok(()));
+        assert_eq!(admit(&mut gate, ROOT), Ok(()));
     }
 }

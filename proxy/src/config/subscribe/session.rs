@@ -16,7 +16,7 @@ use tollgate_snapshot::{
     wire::{self, BadMessage, Begin, Chunk, ControllerMessage, Entry, controller_message::Message},
 };
 
-use super::gate::{Closed, Gate};
+use super::gate::{Closed, Gate, Mark};
 use crate::config::holding::{Arrival, Holding, Transaction};
 
 /// Largest sum of payloads in a transaction, in bytes: 50,000 routes of 5 KiB.
@@ -133,8 +133,15 @@ impl Session {
         let root = <[u8; 32]>::try_from(&begin.root[..]).map(Hash::from_bytes);
         let root = root.or_else(|_| order("the root hash is not 32 bytes long"))?;
         self.last_seq = begin.seq;
-        let held = held.resource_version();
-        match gate.admit(root, begin.resource_version, held, now) {
+        let offered = Mark {
+            root: Some(root),
+            resource_version: begin.resource_version,
+        };
+        let held = Mark {
+            root: held.root(),
+            resource_version: held.resource_version(),
+        };
+        match gate.admit(offered, held, now) {
             Ok(()) => {}
             Err(why @ Closed::RolledBack(_)) => {
                 let seq = begin.seq;
@@ -187,7 +194,13 @@ impl Session {
             Some(UnderWay::Refused { seq: refused, why }) if refused == seq => {
                 Err(Refusal::Closed(why))
             }
-            Some(UnderWay::Taken { transaction, .. }) if transaction.seq == seq => {
+            Some(UnderWay::Taken {
+                mut transaction, ..
+            }) if transaction.seq == seq => {
+                if held.root() == Some(transaction.root) {
+                    let known = transaction.resource_version.max(held.resource_version());
+                    transaction.resource_version = known;
+                }
                 let next = held.after(&transaction);
                 match next.root() {
                     Some(root) if root != transaction.root => Err(Refusal::Root {
